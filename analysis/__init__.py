@@ -1,0 +1,1 @@
+"""Observations in; calibration, projection, figures and report out."""

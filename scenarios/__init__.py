@@ -1,0 +1,1 @@
+"""Named questions and the data of each federation, one folder a federation."""

@@ -1,0 +1,92 @@
+"""When people work: the local week, night and holidays of a user's country."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+import holidays
+import numpy as np
+import pandas as pd
+
+from sim.entities import Rhythm
+from sim.errors import ConfigError
+from sim.timeline import ProjectCalendar
+from sim.units import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class WorkClock:
+    """Turns working time into clock time.
+
+    Args:
+        effective_h: Cumulative effective hours at each whole hour since the start, shape
+            (horizon_h + 1,); it grows by one an hour on average over the horizon.
+        hours: The whole hours themselves, same shape.
+    """
+
+    effective_h: FloatArray
+    hours: FloatArray
+
+    def effective_at(self, time_h: FloatArray) -> FloatArray:
+        """Return effective hours elapsed at clock times `time_h` (h)."""
+        return np.interp(time_h, self.hours, self.effective_h)
+
+    def time_at(self, effective_h: FloatArray) -> FloatArray:
+        """Return the clock time (h) at which `effective_h` have elapsed."""
+        return np.interp(effective_h, self.effective_h, self.hours)
+
+
+@lru_cache(maxsize=256)
+def work_clock(
+    country: str, time_zone: str, rhythm: Rhythm, calendar: ProjectCalendar
+) -> WorkClock:
+    """Build the work clock of a country.
+
+    Args:
+        country: ISO 3166 alpha-2 code, for its public holidays (package `holidays`).
+        time_zone: IANA name, such as `Europe/Madrid`.
+        rhythm: Relative weights of office hours (1), evening, night and free days.
+        calendar: The project calendar; the clock covers its horizon.
+
+    Raises:
+        ConfigError: When country or time zone are not known.
+    """
+    count = int(calendar.horizon_h)
+    local = _local_hours(time_zone, calendar, count)
+    free = _free_days(country, calendar)
+    hour = local.hour.to_numpy()
+    weights = np.full(count, rhythm.night_weight)
+    weights[(hour >= 7) & (hour < 23)] = rhythm.evening_weight
+    weights[(hour >= rhythm.office_start_hour) & (hour < rhythm.office_end_hour)] = 1.0
+    day_off = (local.weekday.to_numpy() >= 5) | np.isin(
+        local.normalize().tz_localize(None).to_numpy().astype("datetime64[D]"), free
+    )
+    weights[day_off] *= rhythm.weekend_weight
+    if not weights.sum() > 0.0:
+        raise ConfigError("nobody ever works", "demand.rhythm", "a weight above zero somewhere")
+    cumulative = np.concatenate([[0.0], np.cumsum(weights / weights.mean())])
+    return WorkClock(cumulative, np.arange(count + 1, dtype=np.float64))
+
+
+def _local_hours(time_zone: str, calendar: ProjectCalendar, count: int) -> pd.DatetimeIndex:
+    try:
+        return pd.date_range(calendar.start_utc, periods=count, freq="h").tz_convert(time_zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(
+            "unknown time zone", "federation.time_zones", "an IANA name such as Europe/Madrid",
+            time_zone,
+        ) from error
+
+
+def _free_days(country: str, calendar: ProjectCalendar) -> np.ndarray:
+    last = calendar.start + timedelta(hours=calendar.horizon_h)
+    try:
+        days = holidays.country_holidays(country, years=range(calendar.start.year, last.year + 1))
+    except NotImplementedError as error:
+        raise ConfigError(
+            "country without known holidays", "federation.use_cases", "an ISO 3166 alpha-2 code",
+            country,
+        ) from error
+    return np.array(sorted(days), dtype="datetime64[D]")

@@ -1,0 +1,103 @@
+"""Assembles the plan of one replicate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.entities import Federation
+from sim.plan.invocations import Invocations, draw_invocations
+from sim.plan.outages import PoolOutage, draw_outages
+from sim.plan.phases import Life, draw_life
+from sim.plan.requests import Requests, draw_user_requests, merge
+from sim.plan.rhythm import work_clock
+from sim.plan.uploads import Uploads, draw_images, draw_uploads
+from sim.rng import Streams
+
+
+@dataclass(frozen=True, eq=False)
+class User:
+    """A user: the name `use_case/number`, the use case, the country and the day of joining (h)."""
+
+    name: str
+    use_case: str
+    country: str
+    joined_h: float
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Every random draw of a replicate; nothing in it depends on policy or capacity.
+
+    Dictionaries are keyed by use case (lives, uploads, images, invocations) or pool (outages).
+    """
+
+    users: tuple[User, ...]
+    lives: dict[str, Life]
+    requests: Requests
+    uploads: dict[str, Uploads]
+    images: dict[str, Uploads]
+    invocations: dict[str, Invocations]
+    outages: dict[str, tuple[PoolOutage, ...]]
+
+
+def draw_plan(federation: Federation, seed: int) -> Plan:
+    """Draw the plan of the replicate with the given seed.
+
+    Args:
+        federation: The federation whose use cases, pools and applications are drawn for.
+        seed: Seed of the replicate; every stream is named after it and its entity.
+
+    Returns:
+        The plan; the same for the same arguments, bit for bit.
+    """
+    streams = Streams(seed)
+    lives = {name: draw_life(federation, name, streams) for name in federation.use_cases}
+    users, parts = [], []
+    for name, use_case in federation.use_cases.items():
+        for k, joined_h in enumerate(lives[name].users_join_h.tolist()):
+            country = use_case.countries[k % len(use_case.countries)]
+            clock = work_clock(
+                country, federation.time_zones[country], federation.demand.rhythm,
+                federation.calendar,
+            )
+            path = f"use_case/{name}/user/{k}"
+            parts.append(
+                draw_user_requests(
+                    federation, lives[name], joined_h, clock, len(users), path, streams
+                )
+            )
+            users.append(User(f"{name}/{k}", name, country, joined_h))
+    served = {n: c.application for n, c in federation.use_cases.items() if c.application}
+    return Plan(
+        users=tuple(users),
+        lives=lives,
+        requests=merge(parts),
+        uploads={n: draw_uploads(federation, n, lives[n], streams) for n in lives},
+        images={n: draw_images(federation, n, lives[n], streams) for n in lives},
+        invocations={
+            n: draw_invocations(
+                federation, n, federation.applications[a], lives[n].serving_h, streams
+            )
+            for n, a in served.items()
+        },
+        outages={n: draw_outages(federation, n, streams) for n in federation.pools},
+    )
+
+
+def share_deployed(federation: Federation, plan: Plan) -> tuple[list[float], list[float]]:
+    """Return when and to what share of all use cases and applications have been deployed.
+
+    A use case counts from the end of its first phase, its application from the day it is hosted.
+
+    Returns:
+        Ascending times in h and the share (0 to 1) reached at each.
+    """
+    times = [
+        float(life.starts_h[np.argmax(life.phase > 0)]) if (life.phase > 0).any() else np.inf
+        for life in plan.lives.values()
+    ]
+    times += [inv.hosted_h for inv in plan.invocations.values()]
+    times.sort()
+    return times, [(i + 1) / len(times) for i in range(len(times))]
