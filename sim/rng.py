@@ -1,6 +1,6 @@
 """Named streams: every random decision has its own generator, seeded by its name.
 
-A stream depends on the seed of the replicate, the path of the entity and the decision, and on
+A stream depends on seed and replicate, the path of the entity and the decision, and on
 nothing else. Adding a user, a policy or a draw leaves every other stream as it was.
 """
 
@@ -17,10 +17,12 @@ class Streams:
     """The named streams of one replicate.
 
     Args:
-        seed: Seed of the replicate, any non-negative integer.
+        seed: Seed of the experiment, any non-negative integer.
+        replicate: Number of the replicate in it.
     """
 
     seed: int
+    replicate: int = 0
 
     def stream(self, path: str, decision: str) -> np.random.Generator:
         """Return a fresh generator for one decision of one entity.
@@ -34,6 +36,6 @@ class Streams:
 
         Source: counter-based generators, Salmon et al. 2011, doi:10.1145/2063384.2063405.
         """
-        name = f"{self.seed}\x1f{path}\x1f{decision}".encode()
+        name = f"{self.seed}\x1f{self.replicate}\x1f{path}\x1f{decision}".encode()
         key = np.frombuffer(blake2b(name, digest_size=16).digest(), dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=key))

@@ -42,17 +42,18 @@ class Plan:
     outages: dict[str, tuple[PoolOutage, ...]]
 
 
-def draw_plan(federation: Federation, seed: int) -> Plan:
-    """Draw the plan of the replicate with the given seed.
+def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
+    """Draw the plan of one replicate.
 
     Args:
         federation: The federation whose use cases, pools and applications are drawn for.
-        seed: Seed of the replicate; every stream is named after it and its entity.
+        seed: Seed of the experiment, in the name of every stream.
+        replicate: Number of the replicate, likewise.
 
     Returns:
         The plan; the same for the same arguments, bit for bit.
     """
-    streams = Streams(seed)
+    streams = Streams(seed, replicate)
     lives = {name: draw_life(federation, name, streams) for name in federation.use_cases}
     users, parts = [], []
     for name, use_case in federation.use_cases.items():

@@ -1,0 +1,185 @@
+"""Turns configuration into entities: the one place of `sim` that knows configuration libraries."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from sim.entities import Federation
+from sim.errors import AiaasError, ConfigError
+from sim.policies.base import AdmissionPolicy, PlacementPolicy, Policies
+
+T = TypeVar("T")
+_POLICY_KINDS = {"admission": AdmissionPolicy, "placement": PlacementPolicy}
+
+
+def build(kind: type[T], data: Mapping[str, Any], where: str) -> T:
+    """Build a frozen dataclass (with nested ones) from plain data, checking every key and type.
+
+    Args:
+        kind: The dataclass. data: Plain dictionaries, lists and values as YAML gives them.
+        where: Path of the data in the configuration, for messages.
+
+    Raises:
+        ConfigError: For the first wrong key, type, missing or impossible value.
+    """
+    _refuse_unknown(kind, data, where)
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        raise _first_problem(error, where) from None
+
+
+def build_federation(data: Mapping[str, Any]) -> Federation:
+    """Build a federation and check what its entities say of each other.
+
+    Raises:
+        ConfigError: For the first thing that does not fit.
+    """
+    federation = build(Federation, data, "federation")
+    _check_references(federation)
+    _check_ranges(federation)
+    return federation
+
+
+def build_policies(data: Mapping[str, Mapping[str, Any]]) -> Policies:
+    """Build one policy of each kind from `{kind: {_target_: module.Class, parameter: value}}`.
+
+    Raises:
+        ConfigError: For an unknown kind, class or parameter, or an impossible value.
+    """
+    for kind in data:
+        if kind not in _POLICY_KINDS:
+            raise ConfigError(
+                "unknown kind of policy", f"policy.{kind}", ", ".join(_POLICY_KINDS), kind,
+                _POLICY_KINDS,
+            )
+    built = {}
+    for kind, protocol in _POLICY_KINDS.items():
+        if kind not in data:
+            raise ConfigError("no policy chosen", f"policy.{kind}", f"an option of policy/{kind}")
+        built[kind] = _policy(kind, protocol, data[kind])
+    return Policies(**built)
+
+
+def _policy(kind: str, protocol: type, data: Mapping[str, Any]) -> Any:
+    where = f"policy.{kind}"
+    target = str(data.get("_target_", ""))
+    module, _, name = target.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        raise ConfigError(
+            "no such policy class", f"{where}._target_", "module.Class that can be imported", target
+        ) from None
+    policy = build(cls, {k: v for k, v in data.items() if k != "_target_"}, where)
+    if not isinstance(policy, protocol):
+        raise ConfigError("not such a policy", where, f"a class with {protocol.__name__}'s method",
+                          target)
+    return policy
+
+
+def _refuse_unknown(kind: Any, data: Any, where: str) -> None:
+    """Walk data along the types of `kind` and refuse keys that no field has."""
+    if is_dataclass(kind) and isinstance(data, Mapping):
+        hints = _hints(kind)
+        for key, value in data.items():
+            if key not in hints:
+                raise ConfigError(
+                    "unknown key", f"{where}.{key}", "a key of " + kind.__name__, str(key), hints
+                )
+            _refuse_unknown(hints[key], value, f"{where}.{key}")
+        return
+    inner = getattr(kind, "__args__", ())
+    if getattr(kind, "__origin__", None) is dict and isinstance(data, Mapping):
+        for key, value in data.items():
+            _refuse_unknown(inner[1], value, f"{where}.{key}")
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    from typing import get_type_hints
+
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind)}
+
+
+def _first_problem(error: ValidationError, where: str) -> ConfigError:
+    problem = error.errors()[0]
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, AiaasError):
+        return ConfigError(*cause.args)
+    path = ".".join([where, *(str(p) for p in problem["loc"] if p != "[key]")])
+    given = problem["input"]
+    message = problem["msg"]
+    if problem["type"] == "missing":
+        return ConfigError("missing", path, "a value")
+    if isinstance(given, (dict, list)):
+        given = type(given).__name__
+    expected = re.sub(r"^(Input|Value) should be (a |an )?(valid )?", "", message)
+    return ConfigError("impossible value", path, expected, given)
+
+
+def _check_references(f: Federation) -> None:
+    def known(name: str | None, names: Mapping[str, Any], where: str, what: str) -> None:
+        if name is not None and name not in names:
+            raise ConfigError(f"unknown {what}", where, f"one of {', '.join(names)}", name, names)
+
+    for group in ("pools", "services", "clusters", "stores", "installations"):
+        for name, entity in getattr(f, group).items():
+            known(entity.site, f.sites, f"federation.{group}.{name}.site", "site")
+    for name, store in f.stores.items():
+        known(store.migrates_to, f.stores, f"federation.stores.{name}.migrates_to", "store")
+    for name, application in f.applications.items():
+        where = f"federation.applications.{name}.cluster"
+        known(application.cluster, f.clusters, where, "cluster")
+    for name, case in f.use_cases.items():
+        where = f"federation.use_cases.{name}"
+        known(case.application, f.applications, f"{where}.application", "application")
+        for country in case.countries:
+            known(country, f.time_zones, f"{where}.countries", "country (see time_zones)")
+    known(f.serving_phase, f.phases, "federation.serving_phase", "phase")
+    known(f.retraining.like, f.phases, "federation.retraining.like", "phase")
+    for resource in ("gpu", "cpu", "storage"):
+        if resource not in f.budgets:
+            raise ConfigError("no budget", f"federation.budgets.{resource}", "a number, 0 for none")
+
+
+def _check_ranges(f: Federation) -> None:
+    if f.serving_phase != list(f.phases)[-1]:
+        raise ConfigError(
+            "the serving phase must be the last one", "federation.serving_phase",
+            list(f.phases)[-1], f.serving_phase,
+        )
+    if f.reported_months > f.calendar.months or f.reported_months % f.calendar.period_months:
+        raise ConfigError(
+            "impossible reported months", "federation.reported_months",
+            f"whole periods of {f.calendar.period_months} months up to {f.calendar.months}",
+            f.reported_months,
+        )
+    for name, pool in f.pools.items():
+        if pool.left is not None and pool.left <= pool.joined:
+            raise ConfigError(
+                "a pool leaves before it joins", f"federation.pools.{name}.left",
+                f"a day after {pool.joined}", str(pool.left),
+            )
+        for outage in pool.outages:
+            if outage.end <= outage.start:
+                raise ConfigError(
+                    "an outage ends before it begins", f"federation.pools.{name}.outages",
+                    f"a day after {outage.start}", str(outage.end),
+                )
+    for what in ("gpus", "cores"):
+        if not sum(getattr(f.demand, what).values()) > 0.0:
+            raise ConfigError("nothing to choose", f"federation.demand.{what}", "a weight above 0")
+    largest = max(f.demand.cores)
+    if not any(p.cores_per_node >= largest for p in f.pools.values()):
+        raise ConfigError(
+            "no node can hold the largest request", "federation.demand.cores",
+            f"at most {max(p.cores_per_node for p in f.pools.values())} cores", largest,
+        )

@@ -1,0 +1,260 @@
+"""Deployments: requested, placed or queued, re-used, released, killed and continued elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+import simpy
+
+from sim.entities import Federation
+from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
+from sim.engine.loop import Loop, Order
+from sim.engine.pools import PoolState
+from sim.engine.waiting import Waiting, WaitingRoom
+from sim.errors import EngineError
+from sim.plan.world import Plan
+from sim.policies.base import Policies, PoolView, RequestView
+
+
+class Deployments:
+    """Plays the requests of a plan against pools and policies.
+
+    One event per change of state: arrival, release, end of patience. Bursts and gaps are no
+    events; the plan knows their sums.
+
+    Args:
+        loop: The event loop. federation: The federation. plan: The replicate's plan.
+        policies: One policy of each kind. pools: The pools at work. logs: Where it is written.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        federation: Federation,
+        plan: Plan,
+        policies: Policies,
+        pools: Iterable[PoolState],
+        logs: Logs,
+    ) -> None:
+        """Store what is needed; `begin` schedules the first arrival."""
+        self.loop, self.policies, self.logs = loop, policies, logs
+        self.demand = federation.demand
+        self.calendar = federation.calendar
+        self.pools = list(pools)
+        self.pool_named = {p.name: p for p in self.pools}
+        self.with_gpus = [p for p in self.pools if p.pool.gpus_per_node > 0]
+        self.without = [p for p in self.pools if p.pool.gpus_per_node == 0] or self.pools
+        self.room = WaitingRoom()
+        self.users = [user.name for user in plan.users]
+        self.held: list[list[Deployment]] = [[] for _ in plan.users]
+        self.running: dict[str, dict[str, Deployment]] = {p.name: {} for p in self.pools}
+        self.release_of: dict[str, simpy.Event | None] = {}
+        self.requests = _as_lists(plan)
+        self._day = (-1.0, self.calendar.start)
+
+    # ---------------------------------------------------------------- arrivals
+
+    def begin(self) -> None:
+        """Schedule the first arrival; each arrival schedules the next."""
+        self._schedule_arrival(0)
+
+    def _schedule_arrival(self, index: int) -> None:
+        if index < len(self.requests["arrival_h"]):
+            self.loop.at(self.requests["arrival_h"][index], Order.ARRIVAL, self._arrive, index)
+
+    def _arrive(self, index: int) -> None:
+        self._schedule_arrival(index + 1)
+        if not self._reuse(index):
+            self._ask(index, first=0, part=0)
+
+    def _reuse(self, index: int) -> bool:
+        """Let a returning user work in a deployment that sits idle; True if that happened."""
+        r, now = self.requests, self.loop.now_h
+        if r["reuse_draw"][index] >= self.demand.reuse_frac:
+            return False
+        for deployment in reversed(self.held[r["user"][index]]):
+            idle = deployment.last_active_h <= now
+            if idle and deployment.gpus >= r["gpus"][index] and (
+                deployment.cores >= r["cores"][index]
+            ):
+                self.loop.cancel(self.release_of[deployment.name])
+                self._work(deployment, index, first=0)
+                return True
+        return False
+
+    def _ask(self, index: int, first: int, part: int) -> None:
+        r = self.requests
+        shape = (r["gpus"][index], r["cores"][index], r["ram_gb"][index])
+        waiting = Waiting(index, first, part, self.loop.now_h, r["user"][index], shape)
+        if not self._try(waiting):
+            waiting.timer = self.loop.at(
+                self.loop.now_h + r["patience_h"][index], Order.PATIENCE, self._withdraw, waiting
+            )
+
+    def _withdraw(self, waiting: Waiting) -> None:
+        waiting.gone = True
+        self.logs.withdrawn.append(
+            Withdrawn(
+                self._name(waiting), waiting.user, waiting.shape[0], waiting.shape[1],
+                waiting.requested_h, self.loop.now_h, "patience ended",
+            )
+        )
+
+    # ---------------------------------------------------------------- placement
+
+    def _try(self, waiting: Waiting) -> bool:
+        """Start a request, or put it where it waits; True if it started."""
+        view = self._view(waiting)
+        if not self.policies.admission.admits(view):
+            self.room.hold_back(waiting)
+            return False
+        pool = self._pool_for(waiting, view)
+        if pool is None:
+            self.room.join(waiting)
+            return False
+        self._start(waiting, pool)
+        return True
+
+    def serve_waiting(self) -> None:
+        """Start whoever fits now, in order of arrival; called whenever capacity was freed."""
+        progress = True
+        while progress:
+            progress = False
+            for waiting in self.room.heads():
+                view = self._view(waiting)
+                if not self.policies.admission.admits(view):
+                    self.room.leave(waiting)
+                    self.room.hold_back(waiting)
+                    progress = True
+                    continue
+                pool = self._pool_for(waiting, view)
+                if pool is not None:
+                    self.room.leave(waiting)
+                    self._start(waiting, pool)
+                    progress = True
+
+    def _view(self, waiting: Waiting) -> RequestView:
+        gpus, cores, _ = waiting.shape
+        held = sum(d.gpus for d in self.held[waiting.user])
+        draw = self.requests["site_draw"][waiting.request]
+        return RequestView(waiting.user, gpus, cores, held, self._today(), draw)
+
+    def _today(self) -> date:
+        day_h = self.loop.now_h // 24.0
+        if day_h != self._day[0]:
+            self._day = (day_h, self.calendar.day_at(self.loop.now_h))
+        return self._day[1]
+
+    def _pool_for(self, waiting: Waiting, view: RequestView) -> PoolState | None:
+        pools = self.with_gpus if waiting.shape[0] else self.without
+        there = [p for p in pools if p.nodes]
+        fits = [p.fitting_group(*waiting.shape) is not None for p in there]
+        if not any(fits):
+            return None
+        views = [
+            PoolView(
+                p.name, p.pool.weight, p.nodes * p.pool.gpus_per_node,
+                p.nodes * p.pool.cores_per_node, p.gpus_held, p.cores_held, f,
+            )
+            for p, f in zip(there, fits, strict=True)
+        ]
+        chosen = self.policies.placement.place(view, views)
+        if chosen is None:
+            return None
+        if not (isinstance(chosen, int) and 0 <= chosen < len(there) and fits[chosen]):
+            raise EngineError(
+                "a placement policy chose a pool that does not fit", "policy.placement",
+                "the index of a pool that fits, or None", chosen,
+            )
+        return there[chosen]
+
+    # ---------------------------------------------------------------- running
+
+    def _start(self, waiting: Waiting, pool: PoolState) -> None:
+        self.loop.cancel(waiting.timer)
+        gpus, cores, ram_gb = waiting.shape
+        node = pool.take(gpus, cores, ram_gb)
+        deployment = Deployment(
+            self._name(waiting), waiting.user, pool.name, node, gpus, cores, ram_gb,
+            waiting.requested_h, self.loop.now_h,
+        )
+        self.logs.deployments.append(deployment)
+        self.held[waiting.user].append(deployment)
+        self.running[pool.name][deployment.name] = deployment
+        self._work(deployment, waiting.request, waiting.first)
+
+    def _work(self, deployment: Deployment, request: int, first: int) -> None:
+        """Let a request compute in a deployment from now on and plan the release."""
+        r, now = self.requests, self.loop.now_h
+        last = r["burst_first"][request] + r["burst_count"][request] - 1
+        begin = r["burst_first"][request] + first
+        before = r["before_h"]
+        end_h = now + (before[last] - before[begin]) + r["burst_h"][last]
+        deployment.segments.append(Segment(request, first, now, end_h))
+        forgotten = r["forget_draw"][request] < self.demand.forget_frac
+        tail_h = r["hold_h"][request] if forgotten else r["prompt_h"][request]
+        ended = Ended.FORGOTTEN if forgotten else Ended.PROMPT
+        self.release_of[deployment.name] = self.loop.at(
+            end_h + tail_h, Order.RELEASE, self._release, deployment, ended
+        )
+
+    def _release(self, deployment: Deployment, ended: Ended) -> None:
+        self._end(deployment, ended)
+        for waiting in self.room.released_by(deployment.user):
+            self.room.join(waiting)
+        self.serve_waiting()
+
+    def _end(self, deployment: Deployment, ended: Ended) -> None:
+        deployment.released_h, deployment.ended = self.loop.now_h, ended
+        del self.release_of[deployment.name]
+        del self.running[deployment.pool][deployment.name]
+        self.held[deployment.user].remove(deployment)
+        self.pool_named[deployment.pool].give_back(
+            deployment.node, deployment.gpus, deployment.cores, deployment.ram_gb
+        )
+
+    def kill_pool(self, name: str, ended: Ended) -> None:
+        """End all deployments of a pool; unfinished work comes back as new requests."""
+        for deployment in list(self.running[name].values()):
+            self.loop.cancel(self.release_of[deployment.name])
+            self._end(deployment, ended)
+            self._continue_elsewhere(deployment)
+
+    def _continue_elsewhere(self, deployment: Deployment) -> None:
+        segment, now = deployment.segments[-1], self.loop.now_h
+        if segment.end_h <= now:
+            return
+        r, request = self.requests, segment.request
+        first, count = r["burst_first"][request], r["burst_count"][request]
+        origin = segment.start_h - r["before_h"][first + segment.first]
+        left = segment.first
+        while left < count:
+            burst_end = origin + r["before_h"][first + left] + r["burst_h"][first + left]
+            if burst_end > now:
+                break
+            left += 1
+        cut = origin + r["before_h"][first + left]
+        deployment.lost_h = max(0.0, now - cut)
+        in_gap = cut >= now and left > segment.first
+        segment.end_h = cut - r["gap_h"][first + left - 1] if in_gap else now
+        part = int(deployment.name.rsplit(".", 1)[1]) + 1
+        self.loop.at(
+            now + r["restart_h"][request], Order.ARRIVAL, self._ask, request, left, part
+        )
+
+    def finish(self) -> None:
+        """Log what still runs at the horizon as such."""
+        for pool in self.running.values():
+            for deployment in pool.values():
+                deployment.released_h = self.loop.horizon_h
+                deployment.ended = Ended.HORIZON
+
+    def _name(self, waiting: Waiting) -> str:
+        number = self.requests["number"][waiting.request]
+        return f"{self.users[waiting.user]}#{number}.{waiting.part}"
+
+
+def _as_lists(plan: Plan) -> dict[str, list]:
+    """Return the plan's arrays as lists: the engine walks them one value at a time."""
+    return {name: getattr(plan.requests, name).tolist() for name in vars(plan.requests)}

@@ -1,0 +1,129 @@
+"""Interval logs: who held what from when to when, and why it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Ended(Enum):
+    """Why a deployment ended."""
+
+    PROMPT = "released promptly"
+    FORGOTTEN = "released late"
+    OUTAGE = "pool out"
+    CLOSED = "pool closed"
+    HORIZON = "still running at the horizon"
+
+
+@dataclass(slots=True)
+class Segment:
+    """The work of one request inside a deployment.
+
+    Args:
+        request: Index of the request. first: Number of its first burst played here.
+        start_h: When that burst started, h. end_h: When computing ended here (the last burst's
+            end, or the cut).
+    """
+
+    request: int
+    first: int
+    start_h: float
+    end_h: float
+
+
+@dataclass(slots=True)
+class Deployment:
+    """One deployment: GPUs and cores held on a node from start to release; times in h.
+
+    Args:
+        name: `use_case/user#request.part`; unique.
+        user: Index of the user. pool: Name of the pool. node: Number of the node in it.
+        gpus, cores, ram_gb: What it holds.
+        requested_h: When it was asked for. started_h: When it started.
+        segments: The work in it, in order of time.
+        released_h: When it was released, None while it is held.
+        ended: Why it was released, None while it is held.
+        lost_h: Computing hours of a burst that was cut and is done again elsewhere.
+    """
+
+    name: str
+    user: int
+    pool: str
+    node: int
+    gpus: int
+    cores: int
+    ram_gb: int
+    requested_h: float
+    started_h: float
+    segments: list[Segment] = field(default_factory=list)
+    released_h: float | None = None
+    ended: Ended | None = None
+    lost_h: float = 0.0
+
+    @property
+    def last_active_h(self) -> float:
+        """When computing ends as far as known now, h."""
+        return self.segments[-1].end_h
+
+
+@dataclass(slots=True)
+class Withdrawn:
+    """A request that ended without a deployment; times in h."""
+
+    name: str
+    user: int
+    gpus: int
+    cores: int
+    requested_h: float
+    withdrawn_h: float
+    why: str
+
+
+@dataclass(slots=True)
+class Held:
+    """So many units were held, provisioned or kept by `owner` from `start_h` to `end_h`.
+
+    For nodes the owner is the pool (quantity: nodes), for services and clusters their name
+    (cores), for stores their name (TB).
+    """
+
+    owner: str
+    start_h: float
+    end_h: float
+    quantity: float
+
+
+@dataclass(slots=True)
+class Replica:
+    """A replica of a use case's application was there from `start_h` to `end_h`."""
+
+    use_case: str
+    start_h: float
+    end_h: float
+
+
+@dataclass(slots=True)
+class Served:
+    """An invocation: arrival, start and end of its computing in h; cold if a replica was started."""
+
+    use_case: str
+    arrival_h: float
+    start_h: float
+    end_h: float
+    cold: bool
+
+
+@dataclass(slots=True)
+class Logs:
+    """All interval logs of one run."""
+
+    deployments: list[Deployment] = field(default_factory=list)
+    withdrawn: list[Withdrawn] = field(default_factory=list)
+    nodes: list[Held] = field(default_factory=list)
+    services: list[Held] = field(default_factory=list)
+    cluster_nodes: list[Held] = field(default_factory=list)
+    replicas: list[Replica] = field(default_factory=list)
+    served: list[Served] = field(default_factory=list)
+    unserved: dict[str, int] = field(default_factory=dict)
+    events: int = 0

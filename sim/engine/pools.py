@@ -1,0 +1,97 @@
+"""Pools at work: nodes with free GPUs, cores and memory, found by best fit in bounded time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from sim.entities import Pool
+from sim.errors import EngineError
+
+Free = tuple[int, int, int]  # GPUs, cores, GB of memory that a node has free
+
+
+class PoolState:
+    """The nodes of one pool, grouped by what they have free.
+
+    Nodes with the same free GPUs, cores and memory are interchangeable; the fullest group that
+    fits is taken, and in it the node with the smallest number.
+
+    Args:
+        name: Name of the pool. pool: Its description.
+    """
+
+    def __init__(self, name: str, pool: Pool) -> None:
+        """Start without nodes."""
+        self.name, self.pool = name, pool
+        self.out = self.closed = False
+        self.nodes = 0
+        self.gpus_held = 0
+        self.cores_held = 0
+        self.peak_nodes = 0.0
+        self._free: list[Free] = []
+        self._groups: dict[Free, list[int]] = {}
+        self._keys: list[Free] = []
+
+    def add_node(self) -> int:
+        """Add an empty node and return its number."""
+        free = (self.pool.gpus_per_node, self.pool.cores_per_node, self.pool.ram_gb_per_node)
+        node = len(self._free)
+        self._free.append(free)
+        self.nodes += 1
+        self._file(node, free)
+        return node
+
+    def fitting_group(self, gpus: int, cores: int, ram_gb: int) -> Free | None:
+        """Return the fullest group of nodes with so much free, or None."""
+        if self.out:
+            return None
+        keys = self._keys
+        for index in range(bisect_left(keys, (gpus, cores, ram_gb)), len(keys)):
+            key = keys[index]
+            if key[1] >= cores and key[2] >= ram_gb:
+                return key
+        return None
+
+    def take(self, gpus: int, cores: int, ram_gb: int) -> int:
+        """Occupy a node and return its number.
+
+        Raises:
+            EngineError: When nothing fits; callers ask `fitting_group` first.
+        """
+        group = self.fitting_group(gpus, cores, ram_gb)
+        if group is None:
+            raise EngineError("placed on a full pool", self.name, "a pool that fits")
+        node = self._groups[group].pop(0)
+        if not self._groups[group]:
+            self._drop(group)
+        left = (group[0] - gpus, group[1] - cores, group[2] - ram_gb)
+        self._free[node] = left
+        self._file(node, left)
+        self.gpus_held += gpus
+        self.cores_held += cores
+        by_gpu = self.gpus_held / self.pool.gpus_per_node if self.pool.gpus_per_node else 0.0
+        self.peak_nodes = max(self.peak_nodes, by_gpu, self.cores_held / self.pool.cores_per_node)
+        return node
+
+    def give_back(self, node: int, gpus: int, cores: int, ram_gb: int) -> None:
+        """Free what was taken on a node."""
+        old = self._free[node]
+        group = self._groups[old]
+        group.pop(bisect_left(group, node))
+        if not group:
+            self._drop(old)
+        new = (old[0] + gpus, old[1] + cores, old[2] + ram_gb)
+        self._free[node] = new
+        self._file(node, new)
+        self.gpus_held -= gpus
+        self.cores_held -= cores
+
+    def _file(self, node: int, free: Free) -> None:
+        if free not in self._groups:
+            self._groups[free] = []
+            insort(self._keys, free)
+        insort(self._groups[free], node)
+
+    def _drop(self, group: Free) -> None:
+        del self._groups[group]
+        self._keys.pop(bisect_left(self._keys, group))

@@ -1,0 +1,37 @@
+"""Many runs, on the processes of this machine or on whatever backend joblib is told to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from joblib import Parallel, delayed
+
+from sim.runner import RunResult, RunSpec, run_once
+
+T = TypeVar("T")
+
+
+def run_many(
+    specs: Sequence[RunSpec],
+    reduce: Callable[[RunResult], T],
+    jobs: int = 1,
+    batch: int = 1,
+) -> Iterator[T]:
+    """Run specifications and yield what `reduce` keeps of each, in their order.
+
+    Args:
+        specs: The runs. reduce: What is kept of a result; runs in the worker, must be picklable.
+        jobs: Number of processes, -1 for all cores; other joblib backends are chosen with
+            `joblib.parallel_config` around the call.
+        batch: Runs handed to a worker at a time.
+
+    Yields:
+        The reduced results; an error in a run is raised here, with its reason.
+    """
+    parallel = Parallel(n_jobs=jobs, return_as="generator", batch_size=batch)
+    yield from parallel(delayed(_run)(spec, reduce) for spec in specs)
+
+
+def _run(spec: RunSpec, reduce: Callable[[RunResult], T]) -> T:
+    return reduce(run_once(spec))

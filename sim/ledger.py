@@ -1,0 +1,223 @@
+"""Ledgers: integrates interval logs into hours and TB-months per month.
+
+The same GPU or core is counted at three levels, provisioned >= allocated >= active, and the
+levels are never mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.engine.logs import Held, Logs
+from sim.engine.storage import storage_log
+from sim.entities import Federation
+from sim.plan.world import Plan
+from sim.units import LEDGERS, RESOURCES, FloatArray, IntArray
+
+PROVISIONED, ALLOCATED, ACTIVE = range(3)
+GPU, CPU, STORAGE = range(3)
+SITE_ROW, DEVELOPMENT, DEPLOYMENT = range(3)  # who an installation row belongs to
+
+
+@dataclass(frozen=True, eq=False)
+class Usage:
+    """Quantities of one run.
+
+    Args:
+        quantity: Shape (months, sites, use cases + 1, resources, ledgers, rows); the last use
+            case is "none"; resources and ledgers as in `sim.units`; rows: the site's own, the
+            development service, the deployment service. GPU-h, CPU-h and TB-month.
+        sites, use_cases: Labels of the axes.
+    """
+
+    quantity: FloatArray
+    sites: tuple[str, ...]
+    use_cases: tuple[str, ...]
+
+    def monthly(self, resource: str, ledger: str) -> FloatArray:
+        """Return a resource by month and site, shape (months, sites)."""
+        cube = self.quantity[:, :, :, RESOURCES.index(resource), LEDGERS.index(ledger)]
+        return cube.sum(axis=(2, 3))
+
+    def of_service(self, row: int, ledger: str) -> FloatArray:
+        """Return CPU-h and GPU-h of a platform service by month, shape (months, 2): GPU, CPU."""
+        return self.quantity[:, :, :, :2, LEDGERS.index(ledger), row].sum(axis=(1, 2))
+
+
+def integrate(
+    start_h: FloatArray, end_h: FloatArray, quantity: FloatArray, edges_h: FloatArray,
+    key: IntArray, keys: int,
+) -> FloatArray:
+    """Integrate intervals over months.
+
+    Args:
+        start_h, end_h: Intervals in h, shape (n,); parts outside the edges do not count.
+        quantity: Height of each interval, shape (n,).
+        edges_h: Month edges in h, ascending, shape (months + 1,).
+        key: Row of the result each interval adds to, shape (n,). keys: Number of rows.
+
+    Returns:
+        Quantity times hours, shape (keys, months).
+
+    >>> edges = np.array([0.0, 10.0, 20.0])
+    >>> integrate(np.array([5.0]), np.array([12.0]), np.array([2.0]), edges, np.array([0]), 1)
+    array([[10.,  4.]])
+    """
+    months = len(edges_h) - 1
+    start, end = np.maximum(start_h, edges_h[0]), np.minimum(end_h, edges_h[-1])
+    real = end > start
+    start, end, quantity, key = start[real], end[real], quantity[real], key[real]
+    first = np.searchsorted(edges_h, start, side="right") - 1
+    last = np.searchsorted(edges_h, end, side="left") - 1
+    count = last - first + 1
+    index = np.repeat(np.arange(len(start)), count)
+    month = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count) + first[index]
+    hours = np.minimum(end[index], edges_h[month + 1]) - np.maximum(start[index], edges_h[month])
+    flat = np.bincount(
+        key[index] * months + month, weights=hours * quantity[index], minlength=keys * months
+    )
+    return flat.reshape(keys, months)
+
+
+def usage_of(federation: Federation, plan: Plan, logs: Logs) -> Usage:
+    """Integrate the logs of a run into its usage."""
+    return _Accounting(federation, plan, logs).usage()
+
+
+def active_bursts(plan: Plan, logs: Logs) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return every burst that was played.
+
+    Returns:
+        Index of the deployment in the log, start and end in h; shape (bursts played,) each.
+    """
+    segments = [(i, s) for i, d in enumerate(logs.deployments) for s in d.segments]
+    if not segments:
+        return np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
+    owner = np.array([i for i, _ in segments])
+    request = np.array([s.request for _, s in segments])
+    first = np.array([s.first for _, s in segments])
+    start = np.array([s.start_h for _, s in segments])
+    end = np.array([s.end_h for _, s in segments])
+    r = plan.requests
+    count = r.burst_count[request] - first
+    begin = r.burst_first[request] + first
+    which = np.repeat(np.arange(len(owner)), count)
+    burst = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + begin[which]
+    burst_start = start[which] + (r.before_h[burst] - r.before_h[begin[which]])
+    burst_end = np.minimum(burst_start + r.burst_h[burst], end[which])
+    played = burst_end > burst_start
+    return owner[which][played], burst_start[played], burst_end[played]
+
+
+class _Accounting:
+    """Adds the logs of one run into one array."""
+
+    def __init__(self, federation: Federation, plan: Plan, logs: Logs) -> None:
+        self.federation, self.plan, self.logs = federation, plan, logs
+        self.edges = federation.calendar.month_edges_h
+        self.sites = tuple(federation.sites)
+        self.cases = tuple(plan.lives)
+        self.shape = (len(self.sites), len(self.cases) + 1, 3, 3, 3)
+        self.total = np.zeros((int(np.prod(self.shape)), federation.calendar.months))
+        self.site_of_pool = {n: self.sites.index(p.site) for n, p in federation.pools.items()}
+        self.none = len(self.cases)
+
+    def usage(self) -> Usage:
+        self._nodes()
+        self._cores(self.logs.services, {n: s.site for n, s in self.federation.services.items()})
+        clusters = {n: c.site for n, c in self.federation.clusters.items()}
+        self._cores(self.logs.cluster_nodes, clusters)
+        self._deployments()
+        self._serving()
+        self._storage()
+        months = self.federation.calendar.months
+        quantity = np.moveaxis(self.total.reshape(*self.shape, months), -1, 0)
+        return Usage(quantity, self.sites, self.cases)
+
+    def _key(
+        self, site: IntArray, case: IntArray | int, resource: int, ledger: int, row: int
+    ) -> IntArray:
+        _, cases, resources, ledgers, rows = self.shape
+        return (((site * cases + case) * resources + resource) * ledgers + ledger) * rows + row
+
+    def _add(
+        self, start: FloatArray, end: FloatArray, quantity: FloatArray, key: IntArray
+    ) -> None:
+        if len(start):
+            self.total += integrate(start, end, quantity, self.edges, key, len(self.total))
+
+    def _nodes(self) -> None:
+        held, pools = self.logs.nodes, self.federation.pools
+        start, end, nodes = _columns(held)
+        site = np.array([self.site_of_pool[h.owner] for h in held], dtype=np.int64)
+        gpus = np.array([pools[h.owner].gpus_per_node for h in held], dtype=np.float64)
+        cores = np.array([pools[h.owner].cores_per_node for h in held], dtype=np.float64)
+        key = self._key(site, self.none, GPU, PROVISIONED, SITE_ROW)
+        self._add(start, end, nodes * gpus, key)
+        self._add(start, end, nodes * cores, self._key(site, self.none, CPU, PROVISIONED, SITE_ROW))
+
+    def _cores(self, held: Sequence[Held], site_of: dict[str, str]) -> None:
+        start, end, cores = _columns(held)
+        site = np.array([self.sites.index(site_of[h.owner]) for h in held], dtype=np.int64)
+        self._add(start, end, cores, self._key(site, self.none, CPU, PROVISIONED, SITE_ROW))
+
+    def _deployments(self) -> None:
+        log = self.logs.deployments
+        case_of_user = [self.cases.index(u.use_case) for u in self.plan.users]
+        site = np.array([self.site_of_pool[d.pool] for d in log], dtype=np.int64)
+        case = np.array([case_of_user[d.user] for d in log], dtype=np.int64)
+        gpus = np.array([d.gpus for d in log], dtype=np.float64)
+        cores = np.array([d.cores for d in log], dtype=np.float64)
+        start = np.array([d.started_h for d in log], dtype=np.float64)
+        end = np.array([d.released_h for d in log], dtype=np.float64)
+        owner, burst_start, burst_end = active_bursts(self.plan, self.logs)
+        for resource, held in ((GPU, gpus), (CPU, cores)):
+            key = self._key(site, case, resource, ALLOCATED, DEVELOPMENT)
+            self._add(start, end, held, key)
+            key = self._key(site, case, resource, ACTIVE, DEVELOPMENT)
+            self._add(burst_start, burst_end, held[owner], key[owner])
+
+    def _serving(self) -> None:
+        federation = self.federation
+        cores, site = {}, {}
+        for name, use_case in federation.use_cases.items():
+            if use_case.application is not None:
+                application = federation.applications[use_case.application]
+                cores[name] = float(application.cores)
+                cluster = federation.clusters[application.cluster]
+                site[name] = self.sites.index(cluster.site)
+        for log, ledger, start, end in (
+            (self.logs.replicas, ALLOCATED, "start_h", "end_h"),
+            (self.logs.served, ACTIVE, "start_h", "end_h"),
+        ):
+            where = np.array([site[x.use_case] for x in log], dtype=np.int64)  # type: ignore[attr-defined]
+            case = np.array([self.cases.index(x.use_case) for x in log], dtype=np.int64)  # type: ignore[attr-defined]
+            self._add(
+                np.array([getattr(x, start) for x in log], dtype=np.float64),
+                np.array([getattr(x, end) for x in log], dtype=np.float64),
+                np.array([cores[x.use_case] for x in log], dtype=np.float64),  # type: ignore[attr-defined]
+                self._key(where, case, CPU, ledger, DEPLOYMENT),
+            )
+
+    def _storage(self) -> None:
+        log = storage_log(self.federation, self.plan, self.logs)
+        site_of = [self.sites.index(s.site) for s in self.federation.stores.values()]
+        site = np.array(site_of, dtype=np.int64)[log.store]
+        case = np.where(log.volume, self.none, log.use_case)
+        ledger = np.where(log.volume, PROVISIONED, ALLOCATED)
+        key = self._key(site, case, STORAGE, 0, SITE_ROW) + ledger * self.shape[-1]
+        hours = np.zeros_like(self.total)
+        if len(key):
+            hours = integrate(log.start_h, log.end_h, log.amount_tb, self.edges, key, len(hours))
+        self.total += hours / self.federation.calendar.month_length_h
+
+
+def _columns(held: Sequence[Held]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    return (
+        np.array([h.start_h for h in held], dtype=np.float64),
+        np.array([h.end_h for h in held], dtype=np.float64),
+        np.array([h.quantity for h in held], dtype=np.float64),
+    )

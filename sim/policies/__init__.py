@@ -1,0 +1,1 @@
+"""Rules the operators can change: narrow protocols in `base`, one file a policy."""

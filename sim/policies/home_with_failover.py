@@ -1,0 +1,29 @@
+"""Placement at a home pool drawn by weight, elsewhere only when home is full or out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sim.policies.base import PoolView, RequestView
+
+
+@dataclass(frozen=True)
+class HomeWithFailover:
+    """Each request has a home, picked by the pools' weights with the plan's own uniform.
+
+    If home has no room, the fitting pool with the largest weight takes the request.
+    """
+
+    def place(self, request: RequestView, pools: Sequence[PoolView]) -> int | None:
+        """Return the home pool, or the heaviest pool that fits."""
+        total = sum(pool.weight for pool in pools)
+        mark, reached = request.site_draw * total, 0.0
+        for index, pool in enumerate(pools):
+            reached += pool.weight
+            if mark < reached:
+                if pool.fits:
+                    return index
+                break
+        fitting = [i for i, pool in enumerate(pools) if pool.fits]
+        return max(fitting, key=lambda i: pools[i].weight, default=None)

@@ -1,0 +1,1 @@
+"""Applications served as functions: replicas that start, compute, idle and go."""
