@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 
 from sim.entities import Growth, Pool, Service
-from sim.plan.phases import MONTH_H
-from sim.units import to_grid_h
+from sim.units import MONTH_H, to_grid_h
 
 Step = tuple[float, float]  # (time in h, quantity from then on)
 

@@ -95,9 +95,8 @@ class Capacity:
                 continue
             short = waiting_gpus > 0 if state.pool.gpus_per_node else waiting > waiting_gpus
             wanted = nodes_wanted(
-                state.pool, self.federation.growth, state.nodes, state.peak_nodes, short
+                state.pool, self.federation.growth, state.nodes, state.nodes_at_peak(), short
             )
-            state.peak_nodes = 0.0
             self._add_nodes(state, wanted - state.nodes)
 
     def _bill(self, state: PoolState, nodes: int) -> None:

@@ -10,7 +10,7 @@ import simpy
 from sim.entities import Federation
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.engine.loop import Loop, Order
-from sim.engine.pools import PoolState
+from sim.engine.pools import Free, PoolState
 from sim.engine.waiting import Waiting, WaitingRoom
 from sim.errors import EngineError
 from sim.plan.world import Plan
@@ -109,11 +109,11 @@ class Deployments:
         if not self.policies.admission.admits(view):
             self.room.hold_back(waiting)
             return False
-        pool = self._pool_for(waiting, view)
-        if pool is None:
+        found = self._pool_for(waiting, view)
+        if found is None:
             self.room.join(waiting)
             return False
-        self._start(waiting, pool)
+        self._start(waiting, *found)
         return True
 
     def serve_waiting(self) -> None:
@@ -128,10 +128,10 @@ class Deployments:
                     self.room.hold_back(waiting)
                     progress = True
                     continue
-                pool = self._pool_for(waiting, view)
-                if pool is not None:
+                found = self._pool_for(waiting, view)
+                if found is not None:
                     self.room.leave(waiting)
-                    self._start(waiting, pool)
+                    self._start(waiting, *found)
                     progress = True
 
     def _view(self, waiting: Waiting) -> RequestView:
@@ -146,35 +146,37 @@ class Deployments:
             self._day = (day_h, self.calendar.day_at(self.loop.now_h))
         return self._day[1]
 
-    def _pool_for(self, waiting: Waiting, view: RequestView) -> PoolState | None:
-        pools = self.with_gpus if waiting.shape[0] else self.without
-        there = [p for p in pools if p.nodes]
-        fits = [p.fitting_group(*waiting.shape) is not None for p in there]
-        if not any(fits):
+    def _pool_for(self, waiting: Waiting, view: RequestView) -> tuple[PoolState, Free] | None:
+        """Return the pool that placement chose, and the group of its nodes that fits best."""
+        gpus, cores, ram_gb = waiting.shape
+        there = [p for p in (self.with_gpus if gpus else self.without) if p.nodes]
+        groups = [p.fitting_group(gpus, cores, ram_gb) for p in there]
+        if not any(groups):
             return None
         views = [
             PoolView(
-                p.name, p.pool.weight, p.nodes * p.pool.gpus_per_node,
-                p.nodes * p.pool.cores_per_node, p.gpus_held, p.cores_held, f,
+                p.name, p.weight, p.nodes * p.gpus_per_node, p.nodes * p.cores_per_node,
+                p.gpus_held, p.cores_held, group is not None,
             )
-            for p, f in zip(there, fits, strict=True)
+            for p, group in zip(there, groups, strict=True)
         ]
         chosen = self.policies.placement.place(view, views)
         if chosen is None:
             return None
-        if not (isinstance(chosen, int) and 0 <= chosen < len(there) and fits[chosen]):
+        group = groups[chosen] if chosen in range(len(there)) else None
+        if group is None:
             raise EngineError(
                 "a placement policy chose a pool that does not fit", "policy.placement",
                 "the index of a pool that fits, or None", chosen,
             )
-        return there[chosen]
+        return there[chosen], group
 
     # ---------------------------------------------------------------- running
 
-    def _start(self, waiting: Waiting, pool: PoolState) -> None:
+    def _start(self, waiting: Waiting, pool: PoolState, group: Free) -> None:
         self.loop.cancel(waiting.timer)
         gpus, cores, ram_gb = waiting.shape
-        node = pool.take(gpus, cores, ram_gb)
+        node = pool.take(group, gpus, cores, ram_gb)
         deployment = Deployment(
             self._name(waiting), waiting.user, pool.name, node, gpus, cores, ram_gb,
             waiting.requested_h, self.loop.now_h,

@@ -40,7 +40,7 @@ class Loop:
     @property
     def now_h(self) -> float:
         """Current simulated time in h since the start."""
-        return float(self.env.now)
+        return self.env.now
 
     def at(
         self, time_h: float, order: Order, action: Callable[..., None], *arguments: object
@@ -52,11 +52,12 @@ class Loop:
         """
         if time_h >= self.horizon_h:
             return None
-        event = simpy.Event(self.env)
+        env = self.env
+        event = simpy.Event(env)
         event._ok, event._value = True, None  # triggered: as simpy.Timeout does it
-        event.callbacks.append(lambda _: action(*arguments))
-        now = self.env.now
-        self.env.schedule(event, order, time_h - now if time_h > now else 0.0)  # type: ignore[arg-type]
+        event.callbacks = [lambda _: action(*arguments)]
+        now = env.now
+        env.schedule(event, order, time_h - now if time_h > now else 0.0)  # type: ignore[arg-type]
         self.events += 1
         return event
 
@@ -68,8 +69,9 @@ class Loop:
 
     def run(self) -> None:
         """Process every event before the horizon."""
+        step = self.env.step
         try:
             while True:
-                self.env.step()
+                step()
         except EmptySchedule:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from sim.entities import Pool
-from sim.errors import EngineError
 
 Free = tuple[int, int, int]  # GPUs, cores, GB of memory that a node has free
 
@@ -23,11 +22,14 @@ class PoolState:
     def __init__(self, name: str, pool: Pool) -> None:
         """Start without nodes."""
         self.name, self.pool = name, pool
+        self.weight = pool.weight
+        self.gpus_per_node, self.cores_per_node = pool.gpus_per_node, pool.cores_per_node
         self.out = self.closed = False
         self.nodes = 0
         self.gpus_held = 0
         self.cores_held = 0
-        self.peak_nodes = 0.0
+        self.peak_gpus = 0
+        self.peak_cores = 0
         self._free: list[Free] = []
         self._groups: dict[Free, list[int]] = {}
         self._keys: list[Free] = []
@@ -46,32 +48,32 @@ class PoolState:
         if self.out:
             return None
         keys = self._keys
-        for index in range(bisect_left(keys, (gpus, cores, ram_gb)), len(keys)):
-            key = keys[index]
+        for key in keys[bisect_left(keys, (gpus, cores, ram_gb)) :]:
             if key[1] >= cores and key[2] >= ram_gb:
                 return key
         return None
 
-    def take(self, gpus: int, cores: int, ram_gb: int) -> int:
-        """Occupy a node and return its number.
-
-        Raises:
-            EngineError: When nothing fits; callers ask `fitting_group` first.
-        """
-        group = self.fitting_group(gpus, cores, ram_gb)
-        if group is None:
-            raise EngineError("placed on a full pool", self.name, "a pool that fits")
-        node = self._groups[group].pop(0)
-        if not self._groups[group]:
+    def take(self, group: Free, gpus: int, cores: int, ram_gb: int) -> int:
+        """Occupy a node of the group that `fitting_group` named and return its number."""
+        nodes = self._groups[group]
+        node = nodes.pop(0)
+        if not nodes:
             self._drop(group)
         left = (group[0] - gpus, group[1] - cores, group[2] - ram_gb)
         self._free[node] = left
         self._file(node, left)
         self.gpus_held += gpus
         self.cores_held += cores
-        by_gpu = self.gpus_held / self.pool.gpus_per_node if self.pool.gpus_per_node else 0.0
-        self.peak_nodes = max(self.peak_nodes, by_gpu, self.cores_held / self.pool.cores_per_node)
+        self.peak_gpus = max(self.peak_gpus, self.gpus_held)
+        self.peak_cores = max(self.peak_cores, self.cores_held)
         return node
+
+    def nodes_at_peak(self) -> float:
+        """Return the most nodes' worth that was in use since the last call."""
+        by_gpu = self.peak_gpus / self.pool.gpus_per_node if self.pool.gpus_per_node else 0.0
+        by_core = self.peak_cores / self.pool.cores_per_node
+        self.peak_gpus, self.peak_cores = self.gpus_held, self.cores_held
+        return max(by_gpu, by_core)
 
     def give_back(self, node: int, gpus: int, cores: int, ram_gb: int) -> None:
         """Free what was taken on a node."""

@@ -8,9 +8,8 @@ import numpy as np
 
 from sim.distributions import lognormal
 from sim.entities import Application, Federation
-from sim.plan.phases import MONTH_H
 from sim.rng import Streams
-from sim.units import SECONDS_PER_H, FloatArray, to_grid_h
+from sim.units import MONTH_H, SECONDS_PER_H, FloatArray, to_grid_h
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,8 @@ import numpy as np
 
 from sim.distributions import exponential
 from sim.entities import Federation
-from sim.plan.phases import YEAR_H
 from sim.rng import Streams
-from sim.units import to_grid_h
+from sim.units import YEAR_H, to_grid_h
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,7 @@ import numpy as np
 from sim.distributions import exponential, lognormal
 from sim.entities import Federation, UseCase
 from sim.rng import Streams
-from sim.units import FloatArray, IntArray, to_grid_h
-
-MONTH_H = 730.5  # mean Gregorian month, h
-YEAR_H = 12 * MONTH_H
+from sim.units import MONTH_H, YEAR_H, FloatArray, IntArray, to_grid_h
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,8 @@ from sim.entities import Demand, Federation
 from sim.plan.phases import Life
 from sim.plan.rhythm import WorkClock
 from sim.rng import Streams
-from sim.units import FloatArray, IntArray, to_grid_h
+from sim.units import WEEK_H, FloatArray, IntArray, to_grid_h
 
-WEEK_H = 168.0
 _MAX_GAP_H = 14 * 24.0  # assumed: after a fortnight's pause a user starts anew
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from sim.entities import Rhythm
 from sim.errors import ConfigError
 from sim.timeline import ProjectCalendar
-from sim.units import FloatArray
+from sim.units import WEEK_H, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class WorkClock:
 
     Args:
         effective_h: Cumulative effective hours at each whole hour since the start, shape
-            (horizon_h + 1,); it grows by one an hour on average over the horizon.
+            (horizon_h + 1,); it grows by one an hour on average over a week without holidays.
         hours: The whole hours themselves, same shape.
     """
 
@@ -55,19 +55,21 @@ def work_clock(
     """
     count = int(calendar.horizon_h)
     local = _local_hours(time_zone, calendar, count)
-    free = _free_days(country, calendar)
-    hour = local.hour.to_numpy()
-    weights = np.full(count, rhythm.night_weight)
-    weights[(hour >= 7) & (hour < 23)] = rhythm.evening_weight
-    weights[(hour >= rhythm.office_start_hour) & (hour < rhythm.office_end_hour)] = 1.0
-    day_off = (local.weekday.to_numpy() >= 5) | np.isin(
-        local.normalize().tz_localize(None).to_numpy().astype("datetime64[D]"), free
-    )
-    weights[day_off] *= rhythm.weekend_weight
-    if not weights.sum() > 0.0:
+    by_hour = np.array([_weight(rhythm, hour) for hour in range(24)])
+    mean = (5 * by_hour.sum() + 2 * rhythm.weekend_weight * by_hour.sum()) / WEEK_H
+    if not mean > 0.0:
         raise ConfigError("nobody ever works", "demand.rhythm", "a weight above zero somewhere")
-    cumulative = np.concatenate([[0.0], np.cumsum(weights / weights.mean())])
+    days = local.normalize().tz_localize(None).to_numpy().astype("datetime64[D]")
+    free = (local.weekday.to_numpy() >= 5) | np.isin(days, _free_days(country, calendar))
+    weights = by_hour[local.hour.to_numpy()] * np.where(free, rhythm.weekend_weight, 1.0)
+    cumulative = np.concatenate([[0.0], np.cumsum(weights / mean)])
     return WorkClock(cumulative, np.arange(count + 1, dtype=np.float64))
+
+
+def _weight(rhythm: Rhythm, hour: int) -> float:
+    if rhythm.office_start_hour <= hour < rhythm.office_end_hour:
+        return 1.0
+    return rhythm.evening_weight if 7 <= hour < 23 else rhythm.night_weight
 
 
 def _local_hours(time_zone: str, calendar: ProjectCalendar, count: int) -> pd.DatetimeIndex:

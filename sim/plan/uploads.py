@@ -8,9 +8,9 @@ import numpy as np
 
 from sim.distributions import exponential, lognormal
 from sim.entities import Federation
-from sim.plan.phases import MONTH_H, Life
+from sim.plan.phases import Life
 from sim.rng import Streams
-from sim.units import GB_PER_TB, FloatArray, to_grid_h
+from sim.units import GB_PER_TB, MONTH_H, FloatArray, to_grid_h
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,15 @@ def draw_images(federation: Federation, name: str, life: Life, streams: Streams)
 def _batch_times(
     federation: Federation, life: Life, stream: np.random.Generator
 ) -> FloatArray:
-    first = max(float(life.starts_h[0]), 0.0)
-    months = max(federation.calendar.horizon_h - first, 0.0) / MONTH_H
-    count = int(round(months * federation.files.uploads_per_month))
-    return np.sort(to_grid_h(first + stream.random(count) * months * MONTH_H))
+    """Return the times of a Poisson process from the first day to the horizon, in h."""
+    first, horizon_h = max(float(life.starts_h[0]), 0.0), federation.calendar.horizon_h
+    mean_h, blocks, reached = MONTH_H / federation.files.uploads_per_month, [], first
+    while reached < horizon_h:
+        block = reached + np.cumsum(stream.standard_exponential(64)) * mean_h
+        blocks.append(block)
+        reached = float(block[-1])
+    times = to_grid_h(np.concatenate(blocks)) if blocks else np.empty(0)
+    return times[times < horizon_h]
 
 
 def _piece_months(federation: Federation, life: Life) -> FloatArray:

@@ -1,6 +1,7 @@
 """What a policy sees and answers: one narrow protocol per kind of decision.
 
-A policy is a frozen dataclass of parameters with one method. It sees a frozen view, returns a
+A policy is a frozen dataclass of parameters with one method. It sees a frozen view (a named tuple:
+built millions of times), returns a
 value and never acts; the engine validates the answer. A new policy is one Python file beside this
 one and one YAML file in `conf/policy/<kind>/`.
 """
@@ -10,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
-@dataclass(frozen=True, slots=True)
-class RequestView:
+class RequestView(NamedTuple):
     """A request as a policy sees it.
 
     Args:
@@ -32,8 +32,7 @@ class RequestView:
     site_draw: float
 
 
-@dataclass(frozen=True, slots=True)
-class PoolView:
+class PoolView(NamedTuple):
     """A pool as a placement policy sees it.
 
     Args:

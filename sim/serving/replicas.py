@@ -39,7 +39,8 @@ class ClusterCores:
     def freed(self) -> None:
         """Let the applications on the cluster start replicas for whoever waits, in order."""
         for tenant in self.tenants:
-            tenant.serve_waiting()
+            if tenant.waiting:
+                tenant.serve_waiting()
 
 
 class ReplicaSet:
