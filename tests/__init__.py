@@ -1,0 +1,1 @@
+"""Tests of the product; a package so that they can share hand-written tables."""

@@ -1,0 +1,1 @@
+"""Exact logs and hand-computed totals."""
