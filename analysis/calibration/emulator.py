@@ -1,0 +1,84 @@
+"""A polynomial emulator: the expected logarithm of each output as a function of z.
+
+Quadratic in all parameters with cubic terms of each, fitted by ridge regression to the design.
+What it leaves over (the spread between replicates and its own lack of fit) is measured on runs
+held back from the fit and enters the likelihood as a covariance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.errors import DataError
+from sim.units import FloatArray
+
+HELD_BACK = 5  # every fifth run is held back
+RIDGE = 1.0  # penalty on standardised coefficients; assumed, small against the number of runs
+
+
+@dataclass(frozen=True, eq=False)
+class Emulator:
+    """A fitted emulator.
+
+    Args:
+        coefficients: Shape (terms, outputs).
+        residual_covariance: Covariance of held-back residuals, shape (outputs, outputs).
+        held_back_rms: Root mean square of held-back residuals, shape (outputs,); logarithmic.
+        held_back_r2: Share of the held-back variance explained, shape (outputs,).
+    """
+
+    coefficients: FloatArray
+    residual_covariance: FloatArray
+    held_back_rms: FloatArray
+    held_back_r2: FloatArray
+
+    def predict(self, z: FloatArray) -> FloatArray:
+        """Return expected outputs, shape (points, outputs), at z of shape (points, parameters)."""
+        return terms(z) @ self.coefficients
+
+
+def terms(z: FloatArray) -> FloatArray:
+    """Return the polynomial terms of z: 1, z, z_i z_j, z**3; shape (points, terms)."""
+    i, j = np.triu_indices(z.shape[1])
+    return np.hstack([np.ones((len(z), 1)), z, z[:, i] * z[:, j], z**3])
+
+
+def fit_emulator(z: FloatArray, outputs: FloatArray) -> Emulator:
+    """Fit the emulator to a design.
+
+    Args:
+        z: Points, shape (runs, parameters). outputs: Logged outputs, shape (runs, outputs).
+
+    Raises:
+        DataError: When there are fewer runs than the polynomial needs to be checked.
+    """
+    if len(z) < 4 * z.shape[1]:
+        raise DataError(
+            "too few runs to fit and check an emulator", "calibrate.runs",
+            f"at least {4 * z.shape[1]} per growth law", len(z),
+        )
+    back = np.arange(len(z)) % HELD_BACK == 0
+    residual = outputs[back] - terms(z[back]) @ _ridge(terms(z[~back]), outputs[~back])
+    variance = np.maximum(outputs[back].var(axis=0), 1e-12)
+    covariance = residual.T @ residual / len(residual)
+    return Emulator(
+        coefficients=_ridge(terms(z), outputs),
+        residual_covariance=covariance,
+        held_back_rms=np.sqrt(np.diag(covariance)),
+        held_back_r2=1.0 - (residual**2).mean(axis=0) / variance,
+    )
+
+
+def _ridge(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return ridge coefficients; the constant is not penalised."""
+    mean = y.mean(axis=0)
+    scale = np.sqrt((x**2).mean(axis=0))
+    scaled = x / scale
+    gram = scaled.T @ scaled
+    penalty = np.full(len(gram), RIDGE)
+    penalty[0] = 0.0
+    solved = np.linalg.solve(gram + np.diag(penalty), scaled.T @ (y - mean)) / scale[:, None]
+    solved[0] += mean
+    return solved

@@ -1,0 +1,138 @@
+"""The posterior of one branch (a reading of the report and a growth law) and its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import emcee
+import numpy as np
+from scipy.linalg import cho_solve, cholesky
+from scipy.special import gammaln, logsumexp
+
+from analysis.calibration.emulator import Emulator
+from sim.errors import DataError
+from sim.units import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class LogPosterior:
+    """Logarithm of prior times likelihood on the z scale; vectorised.
+
+    Args:
+        emulator: Emulator of all outputs. chosen: Positions of the outputs that are fitted.
+        observed: Logged reported figures, shape (chosen,).
+        noise: Standard deviation of each logged figure, shape (chosen,).
+    """
+
+    emulator: Emulator
+    chosen: tuple[int, ...]
+    observed: FloatArray
+    noise: FloatArray
+
+    def covariance(self) -> FloatArray:
+        """Return the covariance of a figure around the emulator: replicates, fit and noise."""
+        index = np.ix_(self.chosen, self.chosen)
+        return self.emulator.residual_covariance[index] + np.diag(self.noise**2)
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        """Return log prior + log likelihood at z of shape (points, parameters)."""
+        return log_prior(z) + self.log_likelihood(z)
+
+    def log_likelihood(self, z: FloatArray) -> FloatArray:
+        """Return the log likelihood at z, shape (points,)."""
+        factor = cholesky(self.covariance(), lower=True)
+        away = self.observed - self.emulator.predict(z)[:, self.chosen]
+        fit = np.einsum("ij,ji->i", away, cho_solve((factor, True), away.T))
+        constant = len(self.chosen) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor)).sum()
+        return -0.5 * (fit + constant)
+
+
+def log_prior(z: FloatArray) -> FloatArray:
+    """Return the log density of independent standard normals, shape (points,)."""
+    return -0.5 * (z**2).sum(axis=-1) - 0.5 * z.shape[-1] * np.log(2 * np.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """Draws from one branch's posterior.
+
+    Args:
+        z: Draws, shape (draws, parameters). log_evidence: Log marginal likelihood.
+        log_evidence_sd: Its Monte Carlo standard error.
+        acceptance: Share of accepted moves. autocorrelation: Longest integrated time, in steps.
+        effective: Smallest effective number of draws of any parameter.
+    """
+
+    z: FloatArray
+    log_evidence: float
+    log_evidence_sd: float
+    acceptance: float
+    autocorrelation: float
+    effective: float
+
+
+def sample_branch(target: LogPosterior, parameters: int, steps: int, seed: int) -> Branch:
+    """Sample a branch with an ensemble sampler and estimate its evidence.
+
+    Args:
+        target: The log posterior. parameters: Its dimension.
+        steps: Steps after as many burn-in steps. seed: Seed of walkers and moves.
+
+    Raises:
+        DataError: When the posterior is nowhere finite.
+
+    Source: emcee, Foreman-Mackey et al. 2013, doi:10.1086/670067; differential evolution moves.
+    """
+    random = np.random.Generator(np.random.Philox(seed))
+    walkers = 4 * parameters
+    starts = random.standard_normal((50 * walkers, parameters))
+    density = target(starts)
+    if not np.isfinite(density).any():
+        raise DataError("the posterior is nowhere finite", "calibrate", "figures the model reaches")
+    best = starts[np.argsort(density)[-walkers:]]
+    moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
+    sampler = emcee.EnsembleSampler(walkers, parameters, target, moves=moves, vectorize=True)
+    sampler.random_state = np.random.RandomState(seed % 2**32).get_state()
+    state = sampler.run_mcmc(best, steps)
+    sampler.reset()
+    sampler.run_mcmc(state, steps)
+    times = sampler.get_autocorr_time(quiet=True, tol=0)
+    thin = max(1, int(np.nanmax(times) / 2))
+    z = sampler.get_chain(thin=thin, flat=True)
+    log_evidence, spread = importance_evidence(target, z, random)
+    return Branch(
+        z=z,
+        log_evidence=log_evidence,
+        log_evidence_sd=spread,
+        acceptance=float(sampler.acceptance_fraction.mean()),
+        autocorrelation=float(np.nanmax(times)),
+        effective=float(walkers * steps / np.nanmax(times)),
+    )
+
+
+def importance_evidence(
+    target: LogPosterior, z: FloatArray, random: np.random.Generator, draws: int = 40_000
+) -> tuple[float, float]:
+    """Estimate the evidence by importance sampling from a t distribution around the draws.
+
+    Returns:
+        Log evidence and its Monte Carlo standard error.
+    """
+    freedom, dimension = 8.0, z.shape[1]
+    centre = z.mean(axis=0)
+    factor = cholesky(np.cov(z.T) * 1.1, lower=True)
+    normals = random.standard_normal((draws, dimension))
+    stretch = np.sqrt(freedom / random.chisquare(freedom, draws))
+    proposal = centre + (normals @ factor.T) * stretch[:, None]
+    quadratic = ((normals * stretch[:, None]) ** 2).sum(axis=1)
+    log_density = (
+        gammaln((freedom + dimension) / 2)
+        - gammaln(freedom / 2)
+        - 0.5 * dimension * np.log(freedom * np.pi)
+        - np.log(np.diag(factor)).sum()
+        - 0.5 * (freedom + dimension) * np.log1p(quadratic / freedom)
+    )
+    log_weight = target(proposal) - log_density
+    log_evidence = float(logsumexp(log_weight) - np.log(draws))
+    weight = np.exp(log_weight - log_weight.max())
+    return log_evidence, float(weight.std() / weight.mean() / np.sqrt(draws))

@@ -1,0 +1,141 @@
+"""The console script `aiaas`: every verb is a Hydra application with its own primary config.
+
+Everything is composed and checked before anything is written; a wrong key, type, value or file
+ends with exit code 2 and one line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_module
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from analysis.complaints import explain
+from analysis.federations import packaged, register
+from analysis.progress import say
+from sim.errors import AiaasError, ConfigError
+
+VERBS = {
+    "run": "play one or more replicates and compare them with the reported figures",
+    "validate": "check configuration and data and estimate the effort, without running",
+    "calibrate": "fit the parameters to the reported figures and keep posterior draws",
+    "project": "project the months to come from posterior draws, with tables and figures",
+}
+USAGE = "usage: aiaas VERB [key=value …] [-m]\n\n" + "\n".join(
+    f"  {verb:<10} {what}" for verb, what in VERBS.items()
+) + "\n\n`aiaas VERB --help` shows the configuration of a verb."
+
+
+def main() -> None:
+    """Run the verb named on the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a verb; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        return _run_verb(arguments[0], list(arguments[1:]))
+    except AiaasError as error:
+        say(f"aiaas: {error}")
+        return 2
+    except KeyboardInterrupt:
+        say("aiaas: interrupted; what was finished is kept, the same command goes on from there")
+        return 130
+
+
+def _run_verb(verb: str, arguments: list[str]) -> int:
+    if verb not in VERBS:
+        raise ConfigError("unknown verb", "aiaas", ", ".join(VERBS), verb, VERBS)
+    for folder in packaged().values():
+        register(folder)
+    arguments = [_own_federation(a) for a in arguments]
+    module = importlib.import_module(f"analysis.verbs.{verb}")
+    overrides = [a for a in arguments if not a.startswith("-")]
+    if not any(a in ("--help", "-h", "--hydra-help", "--info", "-i", "--version") or
+               a.startswith(("--cfg", "-c", "--info")) for a in arguments):
+        for job in _jobs(overrides, multirun=_is_multirun(arguments)):
+            module.prepare(_composed(verb, job))
+    return _through_hydra(verb, module, arguments)
+
+
+def _is_multirun(arguments: Sequence[str]) -> bool:
+    return any(a in ("-m", "--multirun") for a in arguments)
+
+
+def _own_federation(argument: str) -> str:
+    """Register a folder given as `federation=PATH` and name it instead."""
+    key, _, value = argument.partition("=")
+    if key != "federation" or not ("/" in value or Path(value).is_dir()):
+        if key == "federation" and "," not in value and value not in packaged():
+            raise ConfigError(
+                "unknown federation", "federation",
+                f"{', '.join(packaged())} or the path of a folder", value, packaged(),
+            )
+        return argument
+    return f"federation={register(Path(value))}"
+
+
+def _jobs(overrides: list[str], multirun: bool) -> list[list[str]]:
+    """Return the overrides of every job of a sweep."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise explain(error) from None
+    if not multirun:
+        return [overrides]
+    return [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+
+
+def _composed(verb: str, overrides: list[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            config = compose(verb, overrides=overrides)
+            OmegaConf.resolve(config)
+            return config
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from None
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _through_hydra(verb: str, module: Any, arguments: list[str]) -> int:
+    """Hand over to Hydra; its jobs report their exit codes here, because Hydra drops them."""
+    codes: list[int] = []
+
+    def task(config: DictConfig) -> None:
+        codes.append(_guarded(lambda: module.execute(module.prepare(config))))
+
+    before, sys.argv = sys.argv, [f"aiaas {verb}", *arguments]
+    try:
+        hydra.main(config_path="pkg://conf", config_name=verb, version_base="1.3")(task)()
+    finally:
+        sys.argv = before
+    return max(codes, default=0)
+
+
+def _guarded(work: Callable[[], Any]) -> int:
+    try:
+        work()
+    except AiaasError as error:
+        say(f"aiaas: {error}")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Federations: folders with a federation.yaml, packaged ones by name and a user's own by path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from analysis.calibration.priors import Priors, load_priors
+from analysis.hypotheses import Hypotheses, load_hypotheses
+from analysis.observations import load_observations
+from sim.entities import Federation
+from sim.errors import ConfigError, DataError
+
+PARTS = ("federation.yaml", "use_cases.yaml")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What is known of a federation beside its entities.
+
+    Args:
+        folder: Where its files lie. federation: The entities.
+        observations: The reported figures. hypotheses: Their readings. priors: Of the parameters.
+    """
+
+    folder: Path
+    federation: Federation
+    observations: pd.DataFrame
+    hypotheses: Hypotheses
+    priors: Priors
+
+
+def packaged() -> dict[str, Path]:
+    """Return the folders of the federations that ship with the package, by name."""
+    root = Path(str(files("scenarios")))
+    return {p.parent.name: p.parent for p in sorted(root.glob("*/federation.yaml"))}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        DataError: When it is missing, unreadable, not YAML or not a mapping.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise DataError("no such file", str(path), "a YAML file", path.name, near) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("cannot be read", str(path), "a YAML file", str(error)) from None
+    except yaml.YAMLError as error:
+        raise DataError("not YAML", str(path), "valid YAML", str(error).splitlines()[0]) from None
+    if not isinstance(data, dict):
+        raise DataError("no mapping", str(path), "keys and values", type(data).__name__)
+    return data
+
+
+def register(folder: Path) -> str:
+    """Make a federation's folder an option of the configuration group `federation`.
+
+    Returns:
+        The name of the option, which is the folder's.
+
+    Raises:
+        DataError: When one of its files is missing or not YAML.
+    """
+    content: dict[str, Any] = {"folder": str(folder.resolve())}
+    for part in PARTS:
+        content |= _plain(read_yaml(folder / part))
+    name = folder.resolve().name
+    ConfigStore.instance().store(group="federation", name=name, node=OmegaConf.create(content))
+    return name
+
+
+def load_case(federation: Federation, folder: Path) -> Case:
+    """Load the reported figures, hypotheses and priors of a federation.
+
+    Raises:
+        ConfigError, DataError: For the first thing in them that cannot be used.
+    """
+    observations = load_observations(folder / "observations.csv")
+    unknown = sorted(set(observations["site"]) - set(federation.sites) - {"all"})
+    if unknown:
+        raise DataError("unknown site", str(folder / "observations.csv"),
+                        f"all or one of {', '.join(federation.sites)}", unknown[0],
+                        federation.sites)
+    hypotheses = load_hypotheses(read_yaml(folder / "hypotheses.yaml"), observations)
+    priors = load_priors({"priors": _inner(folder / "priors.yaml", "priors")}, federation)
+    return Case(folder, federation, observations, hypotheses, priors)
+
+
+def _inner(path: Path, key: str) -> dict[str, Any]:
+    data = read_yaml(path)
+    if set(data) != {key}:
+        raise ConfigError("unexpected keys", str(path), f"the single key {key}", ", ".join(data))
+    return data[key]
+
+
+def _plain(data: Any) -> Any:
+    """Turn dates into text, as the configuration library wants it."""
+    if isinstance(data, dict):
+        return {k: _plain(v) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_plain(v) for v in data]
+    return data if isinstance(data, (str, int, float, bool, type(None))) else str(data)
