@@ -1,0 +1,227 @@
+"""Projection: runs at posterior draws, turned into the tidy tables that everything else reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.federations import Case
+from analysis.frames import AVERAGED
+from analysis.hypotheses import Target, all_targets, targets
+from analysis.outputs import TargetValues, subset
+from sim.entities import Federation
+from sim.runner import RunResult
+from sim.timeline import months_of
+from sim.units import LEDGERS, RESOURCES, UNIT_OF, FloatArray
+
+SERVICE_METRICS = ("training_cycles", "models_developed", "models_trained", "countries")
+_SUMMED = ("training_cycles", "application_usage")
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What a projection keeps of a run.
+
+    Args:
+        monthly: Shape (months, sites, resources, ledgers). metrics: By name, shape (months,).
+        fitted: Values of all figures, shape (targets,).
+    """
+
+    monthly: FloatArray
+    metrics: dict[str, FloatArray]
+    fitted: FloatArray
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Reduces a run to what a projection keeps; picklable."""
+
+    values: TargetValues
+
+    def __call__(self, result: RunResult) -> Kept:
+        """Reduce one run."""
+        monthly = result.usage.quantity.sum(axis=(2, 5))
+        return Kept(monthly, result.metrics(), self.values(result))
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """The runs of a projection.
+
+    Args:
+        kept: What is kept of every run, in order.
+        hypothesis: Hypothesis of every run, same order.
+        figures: The figures whose values were kept.
+    """
+
+    kept: list[Kept]
+    hypothesis: list[str]
+    figures: tuple[Target, ...]
+
+    def of(self, hypothesis: str) -> list[int]:
+        """Return the positions of a hypothesis' runs."""
+        return [i for i, name in enumerate(self.hypothesis) if name == hypothesis]
+
+
+def members(ensemble: Ensemble, case: Case) -> dict[str, list[int]]:
+    """Return the runs under each hypothesis, and under their average if there are several.
+
+    The average takes runs of each hypothesis in proportion to the stated prior weights.
+    """
+    names = list(dict.fromkeys(ensemble.hypothesis))
+    found = {name: ensemble.of(name) for name in names}
+    if len(names) > 1:
+        weights = case.hypotheses.weights()
+        most = min(len(found[n]) / weights[n] for n in names if weights[n] > 0.0)
+        found[AVERAGED] = [
+            i for n in names for i in found[n][: int(round(most * weights[n]))]
+        ]
+    return found
+
+
+def usage_draws(
+    ensemble: Ensemble, case: Case, periods: Sequence[tuple[str, range]]
+) -> pd.DataFrame:
+    """Return quantities per draw, hypothesis, period, site, resource and ledger.
+
+    Args:
+        ensemble: The runs. case: The federation. periods: Labels and their project months.
+
+    Returns:
+        The columns of `projection_draws.parquet`; site "all" is the sum over sites and ledger
+        "reported" what the accounting would show under the hypothesis.
+    """
+    sites = [*case.federation.sites, "all"]
+    parts = []
+    for name, runs in members(ensemble, case).items():
+        cube = np.stack([_by_period(ensemble.kept[i].monthly, periods) for i in runs])
+        cube = np.concatenate([cube, cube.sum(axis=2, keepdims=True)], axis=2)
+        branch = [ensemble.hypothesis[i] for i in runs]
+        for r, resource in enumerate(RESOURCES):
+            ledgers = LEDGERS[:2] if resource == "storage" else LEDGERS
+            values = {ledger: cube[:, :, :, r, LEDGERS.index(ledger)] for ledger in ledgers}
+            values["reported"] = np.stack(
+                [
+                    cube[k, :, :, r, LEDGERS.index(_reported(case, b, resource))]
+                    for k, b in enumerate(branch)
+                ]
+            )
+            for ledger, value in values.items():
+                parts.append(_tidy(value, name, [p for p, _ in periods], sites, resource, ledger))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _reported(case: Case, hypothesis: str, resource: str) -> str:
+    return case.hypotheses.hypotheses[hypothesis].reported[resource]  # type: ignore[index]
+
+
+def _by_period(monthly: FloatArray, periods: Sequence[tuple[str, range]]) -> FloatArray:
+    return np.stack([monthly[m.start - 1 : m.stop - 1].sum(axis=0) for _, m in periods])
+
+
+def _tidy(
+    value: FloatArray, hypothesis: str, periods: list[str], sites: list[str], resource: str,
+    ledger: str,
+) -> pd.DataFrame:
+    draws = len(value)
+    draw, period, site = np.meshgrid(
+        np.arange(draws), np.arange(len(periods)), np.arange(len(sites)), indexing="ij"
+    )
+    return pd.DataFrame(
+        {
+            "draw": draw.ravel(),
+            "hypothesis": hypothesis,
+            "period": np.array(periods, dtype=object)[period.ravel()],
+            "site": np.array(sites, dtype=object)[site.ravel()],
+            "resource": resource,
+            "ledger": ledger,
+            "quantity": value.ravel(),
+            "unit": UNIT_OF[resource],
+        }
+    )
+
+
+def monthly_draws(ensemble: Ensemble, case: Case, months: range) -> pd.DataFrame:
+    """Return the reported ledger of all sites by month, with the branch behind each draw."""
+    rows = []
+    for name, runs in members(ensemble, case).items():
+        for k, i in enumerate(runs):
+            branch = ensemble.hypothesis[i]
+            for r, resource in enumerate(RESOURCES):
+                ledger = LEDGERS.index(_reported(case, branch, resource))
+                series = ensemble.kept[i].monthly[months.start - 1 : months.stop - 1, :, r, ledger]
+                rows.append(
+                    pd.DataFrame(
+                        {
+                            "draw": k, "hypothesis": name, "branch": branch,
+                            "month": list(months), "resource": resource,
+                            "quantity": series.sum(axis=1), "unit": UNIT_OF[resource],
+                        }
+                    )
+                )
+    return pd.concat(rows, ignore_index=True)
+
+
+def metric_draws(
+    ensemble: Ensemble, case: Case, periods: Sequence[tuple[str, range]]
+) -> pd.DataFrame:
+    """Return the platform services' metrics, and the users each site would print."""
+    federation = case.federation
+    rows = []
+    for name, runs in members(ensemble, case).items():
+        for k, i in enumerate(runs):
+            metrics = ensemble.kept[i].metrics
+            for period, months in periods:
+                for where, metric in _metric_rows(federation):
+                    series = metrics[metric]
+                    value = (
+                        series[months.start - 1 : months.stop - 1].sum()
+                        if metric in _SUMMED
+                        else series[months.stop - 2]
+                    )
+                    unit = "CPU-h+GPU-h" if metric in _SUMMED else "count"
+                    rows.append((k, name, period, where, metric, float(value), unit))
+    columns = ["draw", "hypothesis", "period", "installation", "metric", "quantity", "unit"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _metric_rows(federation: Federation) -> list[tuple[str, str]]:
+    rows = [(federation.development_service, m) for m in SERVICE_METRICS]
+    rows += [
+        (federation.deployment_service, m)
+        for m in ("application_usage", "applications_hosted", "countries")
+    ]
+    return rows + [(site, m) for site in federation.sites for m in ("users", "countries")]
+
+
+def figures_of(case: Case) -> tuple[Target, ...]:
+    """Return every figure that any hypothesis fits."""
+    return tuple(all_targets(case.observations, case.hypotheses))
+
+
+def fitted_values(ensemble: Ensemble, case: Case, hypothesis: str) -> tuple[list[Target], FloatArray]:
+    """Return the figures of a hypothesis and their simulated values, shape (runs, figures)."""
+    chosen = targets(case.observations, case.hypotheses.hypotheses[hypothesis])
+    columns = subset(ensemble.figures, chosen)
+    runs = ensemble.of(hypothesis)
+    return chosen, np.array([ensemble.kept[i].fitted[columns] for i in runs])
+
+
+def periods_of(federation: Federation) -> tuple[list[tuple[str, range]], list[tuple[str, range]]]:
+    """Return the reported periods, and the projected ones with the whole projected time.
+
+    The whole is called PYn where it is project year n, else by its months.
+    """
+    calendar, reported = federation.calendar, federation.reported_months
+    labels = [(p, months_of(p)) for p in calendar.periods()]
+    past = [(p, m) for p, m in labels if m.stop - 1 <= reported]
+    future = [(p, m) for p, m in labels if m.start > reported]
+    if len(future) > 1:
+        whole = range(reported + 1, calendar.months + 1)
+        is_year = len(whole) == 12 and reported % 12 == 0
+        label = f"PY{reported // 12 + 1}" if is_year else f"M{whole.start}-M{whole.stop - 1}"
+        future = [*future, (label, whole)]
+    return past, future

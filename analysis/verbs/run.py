@@ -1,0 +1,141 @@
+"""`aiaas run`: play replicates and compare them with the reported figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from analysis.calibration.calibrate import made_from
+from analysis.calibration.shipped import Posterior, differences, read_posterior
+from analysis.comparison import compare
+from analysis.hypotheses import targets
+from analysis.outputs import TargetValues
+from analysis.progress import progress, say
+from analysis.runfolder import open_run_folder
+from analysis.storing import write_csv, write_json, write_parquet
+from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
+from analysis.worlds import specs_of
+from sim.ensemble import run_many
+from sim.runner import RunResult, RunSpec
+
+OWN = {"replicates": int, "parameters": str, "hypothesis": (str, type(None))}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A checked run."""
+
+    setup: Setup
+    specs: list[RunSpec]
+    hypothesis: str
+    changed: tuple[str, ...]
+
+
+def prepare(config: DictConfig) -> Job:
+    """Check the configuration of a run.
+
+    Raises:
+        ConfigError, DataError: For the first thing that cannot be used.
+    """
+    setup = prepare_setup(config, OWN)
+    replicates = at_least(setup.options, "replicates", 1)
+    names = list(setup.case.hypotheses.hypotheses)
+    if setup.options["hypothesis"] is None:
+        setup.options["hypothesis"] = names[0]
+    hypothesis = one_of(setup.options, "hypothesis", names)
+    if one_of(setup.options, "parameters", ["posterior", "configured"]) == "configured":
+        base = RunSpec(setup.case.federation, setup.policies, setup.seed)
+        return Job(setup, [replace(base, replicate=i) for i in range(replicates)], hypothesis, ())
+    posterior = read_posterior(setup.case.folder / "posterior")
+    draws = posterior.draws[posterior.draws["hypothesis"] == hypothesis]
+    chosen = draws.iloc[np.arange(replicates) % len(draws)]
+    specs = specs_of(setup.case, setup.policies, chosen, 1, setup.seed)
+    return Job(setup, specs, hypothesis, changed_inputs(setup, posterior))
+
+
+def changed_inputs(setup: Setup, posterior: Posterior) -> tuple[str, ...]:
+    """Return what a posterior was made from and is different now."""
+    return tuple(differences(posterior, made_from(setup.case, setup.policies)))
+
+
+def warn_if_changed(changed: tuple[str, ...]) -> None:
+    """Say on stderr that a posterior no longer matches its inputs."""
+    if changed:
+        say(
+            f"aiaas: the posterior was made from other {', '.join(changed)}; its parameters are "
+            "used as they are (`aiaas calibrate` makes a new one)"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What is kept of a run; picklable."""
+
+    values: TargetValues
+
+    def __call__(self, result: RunResult) -> tuple:
+        """Return tables, summary and the values of the fitted figures."""
+        return (
+            result.usage_frame(), result.deployments_frame(), result.serving_frame(),
+            result.summary(), self.values(result),
+        )
+
+
+def execute(job: Job) -> Path:
+    """Run and write the tables; returns their folder."""
+    setup, case = job.setup, job.setup.case
+    warn_if_changed(job.changed)
+    figures = tuple(targets(case.observations, case.hypotheses.hypotheses[job.hypothesis]))
+    folder = open_run_folder("run", setup.config, setup.inputs(), setup.seed)
+    kept = []
+    try:
+        with progress("replicates", len(job.specs)) as advance:
+            for one in run_many(job.specs, Kept(TargetValues(figures)), setup.jobs):
+                kept.append(one)
+                advance(1)
+    except BaseException as error:
+        _write(folder.path, kept)
+        folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+                      replicates_finished=len(kept))
+        raise
+    _write(folder.path, kept)
+    noise = [case.hypotheses.noise_of(t) for t in figures]
+    table = compare(job.hypothesis, figures, np.array([k[4] for k in kept]), noise, setup.seed)
+    write_csv(table, folder.path / "comparison.csv")
+    folder.finish("finished", replicates_finished=len(kept), posterior_changed=job.changed)
+    Console().print(comparison_table(table, len(kept)))
+    print(f"results: {folder.path}")
+    return folder.path
+
+
+def _write(folder: Path, kept: list[tuple]) -> None:
+    """Write the tables of the replicates that finished."""
+    if not kept:
+        return
+    for position, name in enumerate(("usage", "deployments", "serving")):
+        frames = [k[position] for k in kept]
+        write_parquet(pd.concat(frames, ignore_index=True), folder / f"{name}.parquet")
+    write_json([k[3] for k in kept], folder / "summary.json")
+
+
+def comparison_table(table: pd.DataFrame, runs: int) -> Table:
+    """Lay out the comparison for the terminal."""
+    hypothesis = table["hypothesis"].iloc[0] if len(table) else "-"
+    shown = Table(title=f"Reported and simulated ({runs} runs), hypothesis {hypothesis}")
+    for name in ("period", "site", "what", "ledger", "unit"):
+        shown.add_column(name)
+    for name in ("reported", "simulated median [90 %]", "error"):
+        shown.add_column(name, justify="right")
+    for row in table.itertuples():
+        what = row.resource if row.metric == "usage" else row.metric
+        shown.add_row(
+            row.period, row.site, what, row.ledger, row.unit, f"{row.reported:,.0f}",
+            f"{row.p50:,.0f} [{row.p05:,.0f} - {row.p95:,.0f}]", f"{100 * row.error_frac:+.0f} %",
+        )
+    return shown
