@@ -11,6 +11,7 @@ import io
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,21 +140,22 @@ def contradictions(observations: pd.DataFrame) -> pd.DataFrame:
     """
     usage = observations[(observations["metric"] == "usage") & (observations["site"] != ALL)]
     rows = []
-    for step in increments(observations).itertuples():
-        mine = usage[(usage["resource"] == step.resource) & (usage["period"] == step.period)]
+    steps = increments(observations)
+    for period, resource, added, unit in zip(*(steps[name] for name in steps), strict=True):
+        mine = usage[(usage["resource"] == resource) & (usage["period"] == period)]
         blank = mine["value"].isna()
         if not blank.all():
             total = float(mine["value"].sum())
             names = ", ".join(dict.fromkeys(mine.loc[blank, "site"]))
-            gap = round(step.quantity - total, 6)  # below any printed digit: floating point
-            rows.append((step.resource, step.period, step.quantity, total, gap, names, step.unit))
+            gap = round(added - total, 6)  # below any printed digit: floating point
+            rows.append((resource, period, added, total, gap, names, unit))
     return _frame(rows, {
         "resource": object, "period": object, "cumulative_increment": float, "site_sum": float,
         "difference": float, "blank_sites": object, "unit": object,
     })
 
 
-def _frame(rows: list[tuple[object, ...]], dtypes: dict[str, type]) -> pd.DataFrame:
+def _frame(rows: Sequence[tuple[object, ...]], dtypes: dict[str, type]) -> pd.DataFrame:
     """Make a table of declared types, which it keeps when it is empty."""
     return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
 

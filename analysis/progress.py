@@ -17,6 +17,13 @@ from rich.progress import (
 )
 
 STDERR = Console(stderr=True)
+WIDE = 120  # columns of tables that go to a file or a pipe
+
+
+def stdout() -> Console:
+    """Return a console for results: as wide as the terminal, or `WIDE` columns without one."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from analysis.calibration.calibrate import Calibrated, Settings, calibrate
 from analysis.calibration.shipped import write_posterior
-from analysis.progress import progress, say
+from analysis.progress import progress, say, stdout
 from analysis.runfolder import open_run_folder
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
 from sim.errors import ConfigError
@@ -71,7 +71,7 @@ def execute(job: Job) -> Path:
         write_posterior(found, setup.case.folder / "posterior")
         say(f"shipped to {setup.case.folder / 'posterior'}")
     folder.finish("finished")
-    _show(found, Console())
+    _show(found, stdout())
     print(f"results: {folder.path}")
     return folder.path
 

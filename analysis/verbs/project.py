@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from analysis import figure_tables, figures, projection
@@ -20,7 +19,7 @@ from analysis.cumulative import elapsed_date
 from analysis.frames import AVERAGED
 from analysis.hypotheses import consumption
 from analysis.outputs import TargetValues
-from analysis.progress import progress
+from analysis.progress import progress, stdout
 from analysis.report import write_report
 from analysis.runfolder import RunFolder, open_run_folder
 from analysis.storing import write_csv, write_parquet
@@ -88,7 +87,7 @@ def execute(job: Job) -> Path:
         folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     folder.finish("finished", posterior_changed=job.changed, posterior=job.posterior.made_from)
-    Console().print(_shown(answer))
+    stdout().print(_shown(answer))
     print(f"results: {folder.path}")
     print(f"read first: {folder.path / 'report.md'}")
     return folder.path

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from analysis.calibration.calibrate import made_from
@@ -16,7 +15,7 @@ from analysis.calibration.shipped import Posterior, differences, read_posterior
 from analysis.comparison import compare
 from analysis.hypotheses import targets
 from analysis.outputs import TargetValues
-from analysis.progress import progress, say
+from analysis.progress import progress, say, stdout
 from analysis.runfolder import open_run_folder
 from analysis.storing import write_csv, write_json, write_parquet
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
@@ -105,11 +104,11 @@ def execute(job: Job) -> Path:
                       replicates_finished=len(kept))
         raise
     _write(folder.path, kept)
-    noise = [case.hypotheses.noise_of(t) for t in figures]
-    table = compare(job.hypothesis, figures, np.array([k[4] for k in kept]), noise, setup.seed)
+    values = np.array([k[4] for k in kept])
+    table = compare(job.hypothesis, figures, values, np.zeros(len(figures)))
     write_csv(table, folder.path / "comparison.csv")
     folder.finish("finished", replicates_finished=len(kept), posterior_changed=job.changed)
-    Console().print(comparison_table(table, len(kept)))
+    stdout().print(comparison_table(table, len(kept)))
     print(f"results: {folder.path}")
     return folder.path
 
@@ -136,6 +135,7 @@ def comparison_table(table: pd.DataFrame, runs: int) -> Table:
         what = row.resource if row.metric == "usage" else row.metric
         shown.add_row(
             row.period, row.site, what, row.ledger, row.unit, f"{row.reported:,.0f}",
-            f"{row.p50:,.0f} [{row.p05:,.0f} - {row.p95:,.0f}]", f"{100 * row.error_frac:+.0f} %",
+            f"{row.p50:,.0f} [{row.p05:,.0f} - {row.p95:,.0f}]" if runs > 1 else f"{row.p50:,.0f}",
+            f"{100 * row.error_frac:+.0f} %",
         )
     return shown

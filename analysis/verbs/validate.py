@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from analysis.hypotheses import targets
 from analysis.observations import contradictions
+from analysis.progress import stdout
 from analysis.verbs.common import Setup, at_least, prepare_setup
 from sim.plan.world import draw_plan
 
@@ -43,7 +43,7 @@ def execute(job: Job) -> None:
     plan = draw_plan(federation, setup.seed)
     calls = sum(len(i.arrival_h) for i in plan.invocations.values())
     events = 2.5 * len(plan.requests) + 3.0 * calls + 100.0 * len(federation.pools)
-    console = Console()
+    console = stdout()
     console.print(
         f"{federation.name}: {len(federation.sites)} sites, {len(federation.pools)} pools, "
         f"{len(federation.use_cases)} use cases, {len(plan.users)} users, "
@@ -58,7 +58,7 @@ def execute(job: Job) -> None:
     for row in away.itertuples():
         console.print(
             f"the figures contradict each other: {row.resource} {row.period}: the cumulative table "
-            f"adds {row.cumulative:,.0f}, the sites add up to {row.sites:,.0f} "
+            f"adds {row.cumulative_increment:,.0f}, the sites add up to {row.site_sum:,.0f} "
             f"(difference {row.difference:,.0f})", highlight=False,
         )
     shown = Table(title=f"Estimated effort of {job.replicates} replicate(s)")
