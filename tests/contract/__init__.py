@@ -1,0 +1,1 @@
+"""Conformance: readers, policies, distributions and files keep their promises."""
