@@ -101,14 +101,16 @@ def _jobs(overrides: list[str], multirun: bool) -> list[list[str]]:
 
 
 def _composed(verb: str, overrides: list[str]) -> DictConfig:
+    chosen = [o for o in overrides if o.startswith("federation=")]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("conf", version_base="1.3"):
-            config = compose(verb, overrides=overrides)
-            OmegaConf.resolve(config)
-            return config
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error) from None
+            try:
+                config = compose(verb, overrides=overrides)
+                OmegaConf.resolve(config)
+                return config
+            except (HydraException, OmegaConfBaseException) as error:
+                raise explain(error, lambda: compose(verb, overrides=chosen)) from None
     finally:
         GlobalHydra.instance().clear()
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from sim.errors import ConfigError
 
 
-def explain(error: Exception) -> ConfigError:
+def explain(error: Exception, valid: Callable[[], Any] = dict) -> ConfigError:
     """Return a one-line error for a composition or override that failed.
 
     Args:
         error: What Hydra or OmegaConf raised.
+        valid: Returns a configuration that composes, for the names that exist.
     """
     text = str(error)
     found = re.search(r"Could not override '([^']+)'", text)
     if found:
         key = found[1]
-        part = re.search(r"Key '([^']+)' is not in struct", text)
-        valid = re.search(r"object_type=", text)
-        if part or valid:
+        wrong, names = _first_missing(valid(), key)
+        if wrong is not None:
             return ConfigError(
-                "unknown key", key, "a key that `aiaas VERB --cfg job` shows",
-                part[1] if part else key,
+                "unknown key", key, "a key that `aiaas VERB --cfg job` shows", wrong, names
             )
         return ConfigError("cannot be overridden", key, "a value of the right type",
                            _last_line(text))
@@ -37,6 +38,17 @@ def explain(error: Exception) -> ConfigError:
         return ConfigError("cannot be read as an override", found[1], "key=value",
                            _last_line(text))
     return ConfigError("cannot be composed", "configuration", "keys and values that fit", text)
+
+
+def _first_missing(config: Any, key: str) -> tuple[str | None, list[str]]:
+    """Return the first part of a dotted key that does not exist, and the names that do there."""
+    for part in key.split("."):
+        if not hasattr(config, "keys"):
+            return None, []
+        if part not in config:
+            return part, [str(name) for name in config]
+        config = config[part]
+    return None, []
 
 
 def _last_line(text: str) -> str:

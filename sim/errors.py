@@ -76,4 +76,6 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     names = list(candidates)
     lowered = {c.lower(): c for c in names}
     found = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    if not found and len(name) >= 3:
+        found = [c for c in lowered if name.lower() in c]
     return lowered[found[0]] if found else None

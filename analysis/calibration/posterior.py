@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import emcee
 import numpy as np
-from scipy.linalg import cho_solve, cholesky
-from scipy.special import gammaln, logsumexp
+from scipy.linalg import cholesky, solve_triangular
+from scipy.special import gammaln, logsumexp, ndtr
 
-from analysis.calibration.emulator import Emulator
+from analysis.calibration.emulator import Emulator, terms
+from analysis.calibration.priors import Z_LIMIT, quantile_to_z
 from sim.errors import DataError
 from sim.units import FloatArray
 
@@ -29,27 +31,44 @@ class LogPosterior:
     observed: FloatArray
     noise: FloatArray
 
+    @cached_property
     def covariance(self) -> FloatArray:
-        """Return the covariance of a figure around the emulator: replicates, fit and noise."""
+        """Covariance of the figures around the emulator: replicates, lack of fit and noise."""
         index = np.ix_(self.chosen, self.chosen)
         return self.emulator.residual_covariance[index] + np.diag(self.noise**2)
 
+    @cached_property
+    def _whitening(self) -> tuple[FloatArray, float]:
+        """The inverse of the covariance's factor, and the constant of the log density."""
+        factor = cholesky(self.covariance, lower=True)
+        constant = len(self.chosen) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor)).sum()
+        return solve_triangular(factor, np.eye(len(factor)), lower=True), float(constant)
+
+    @cached_property
+    def _coefficients(self) -> FloatArray:
+        return self.emulator.coefficients[:, list(self.chosen)]
+
     def __call__(self, z: FloatArray) -> FloatArray:
         """Return log prior + log likelihood at z of shape (points, parameters)."""
-        return log_prior(z) + self.log_likelihood(z)
+        prior = log_prior(z)
+        inside = np.isfinite(prior)
+        found = np.full(len(z), -np.inf)
+        found[inside] = prior[inside] + self.log_likelihood(z[inside])
+        return found
 
     def log_likelihood(self, z: FloatArray) -> FloatArray:
         """Return the log likelihood at z, shape (points,)."""
-        factor = cholesky(self.covariance(), lower=True)
-        away = self.observed - self.emulator.predict(z)[:, self.chosen]
-        fit = np.einsum("ij,ji->i", away, cho_solve((factor, True), away.T))
-        constant = len(self.chosen) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor)).sum()
-        return -0.5 * (fit + constant)
+        whitening, constant = self._whitening
+        away = self.observed - terms(z) @ self._coefficients
+        return -0.5 * (((away @ whitening.T) ** 2).sum(axis=1) + constant)
 
 
 def log_prior(z: FloatArray) -> FloatArray:
-    """Return the log density of independent standard normals, shape (points,)."""
-    return -0.5 * (z**2).sum(axis=-1) - 0.5 * z.shape[-1] * np.log(2 * np.pi)
+    """Return the log density of independent standard normals cut off at `Z_LIMIT`."""
+    size = z.shape[-1]
+    inside = (np.abs(z) <= Z_LIMIT).all(axis=-1)
+    norm = size * (0.5 * np.log(2 * np.pi) + np.log(1.0 - 2.0 * ndtr(-Z_LIMIT)))
+    return np.where(inside, -0.5 * (z**2).sum(axis=-1) - norm, -np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +104,7 @@ def sample_branch(target: LogPosterior, parameters: int, steps: int, seed: int) 
     """
     random = np.random.Generator(np.random.Philox(seed))
     walkers = 4 * parameters
-    starts = random.standard_normal((50 * walkers, parameters))
+    starts = quantile_to_z(random.random((50 * walkers, parameters)))
     density = target(starts)
     if not np.isfinite(density).any():
         raise DataError("the posterior is nowhere finite", "calibrate", "figures the model reaches")

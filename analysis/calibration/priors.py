@@ -1,6 +1,7 @@
 """Priors of the calibrated parameters, and how their values enter a federation.
 
-Every parameter lives on a standard normal scale z; its distribution turns z into a value.
+Every parameter lives on a standard normal scale z, cut off at `Z_LIMIT` (beyond it lie 1.2 % of
+the normal, and no runs that could teach an emulator); its distribution turns z into a value.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Gt, Len
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 from sim.config import build
 from sim.entities import Federation
 from sim.errors import ConfigError
 from sim.paths import value_at, with_value
 from sim.units import FloatArray
+
+
+Z_LIMIT = 2.5
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,6 @@ def expanded(federation: Federation, paths: Sequence[str]) -> list[str]:
 
 
 def quantile_to_z(u: FloatArray) -> FloatArray:
-    """Turn points of the unit cube into standard normal z, the edges pulled in."""
-    return ndtri(np.clip(u, 1e-6, 1.0 - 1e-6))
-
-
+    """Turn points of the unit cube into z of the cut-off standard normal."""
+    low = ndtr(-Z_LIMIT)
+    return ndtri(low + np.asarray(u) * (1.0 - 2.0 * low))

@@ -1,0 +1,174 @@
+"""The command line as a user meets it: bad input, overrides, sweeps, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.cli import run
+from analysis.federations import packaged
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """Work in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _refused(capsys, here: Path, *arguments: str) -> str:
+    """Give a command that must be refused; return its one line."""
+    assert run(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert not [p for p in here.rglob("*") if "outputs" in p.parts]
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rum"], "did you mean 'run'"),
+        (["run", "federation=tiny", "replicats=2"], "did you mean 'replicates'"),
+        (["run", "federation=tiny", "+replicats=2"], "did you mean 'replicates'"),
+        (["run", "federation=tiny", "+federation.demand.hold=2"], "did you mean 'hold_h'"),
+        (["run", "federation=tiny", "federation.demand.hold=2"], "did you mean 'hold_h'"),
+        (["run", "federation=tiny", "replicates=two"], "a whole number"),
+        (["run", "federation=tiny", "replicates=0"], "at least 1"),
+        (["run", "federation=tiny", "seed=-1"], "0 or more"),
+        (["run", "federation=tiny", "federation.demand.hold_h=long"], "demand.hold_h"),
+        (["run", "federation=tiny", "federation.demand.requests_per_user_week=-1"], "-1"),
+        (["run", "federation=tiny", "federation.pools.north-gpu.site=Nort"], "did you mean 'North'"),
+        (["run", "federation=tiny", "federation.pools.north-gpu.joined=null"], "joined"),
+        (["run", "federation=tinny"], "did you mean 'tiny'"),
+        (["run", "federation=./nowhere/at/all"], "no such file"),
+        (["run", "federation=tiny", "policy/placement=first"], "policy/placement"),
+        (["run", "federation=tiny", "policy.admission.gpus_per_user=0"], "at least 1 GPU"),
+        (["run", "federation=tiny", "+policy.admission.gpu=3"], "gpus_per_user"),
+        (["run", "federation=tiny", "a b"], "override"),
+        (["project", "federation=tiny", "hypothesis=sites"], "hypothesis"),
+        (["project", "federation=tiny", "posterior=nowhere"], "no posterior"),
+        (["calibrate", "federation=tiny", "runs=10"], "runs"),
+        (["run", "-m", "federation=tiny", "replicates=1,0"], "at least 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(arguments, said, capsys, here) -> None:
+    """A mistake would end in a traceback, another exit code, or files half written."""
+    assert said in _refused(capsys, here, *arguments)
+
+
+def _own_federation(here: Path) -> Path:
+    folder = here / "mine"
+    shutil.copytree(packaged()["tiny"], folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("observations.csv", "ledger,", "", "ledger"),
+        ("observations.csv", "GPU-h", "GPU-days", "GPU-h"),
+        ("federation.yaml", "joined: 2024-02-01, ", "", "joined"),
+        ("federation.yaml", "name: tiny", "name: [", "YAML"),
+        ("priors.yaml", "demand.hold_h", "demand.hold", "did you mean 'hold_h'"),
+        ("hypotheses.yaml", "default: 0.05", "default: -0.05", "default"),
+    ],
+)
+def test_bad_files_are_one_line_and_exit_2(file, old, new, said, capsys, here) -> None:
+    """A damaged file of a user's federation would not be named with what is wrong in it."""
+    folder = _own_federation(here)
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new, 1))
+    assert said in _refused(capsys, here, "run", "federation=./mine")
+
+
+def test_missing_file_is_named(capsys, here) -> None:
+    """A federation without its figures would fail with a traceback."""
+    (_own_federation(here) / "observations.csv").unlink()
+    assert "observations.csv" in _refused(capsys, here, "run", "federation=./mine")
+
+
+def test_run_writes_the_declared_tables(capsys, here) -> None:
+    """A run would leave out a table, or its manifest would not say what it was."""
+    assert run(["run", "federation=tiny", "parameters=configured", "replicates=2", "jobs=1"]) == 0
+    (folder,) = (here / "outputs" / "run").iterdir()
+    usage = pd.read_parquet(folder / "usage.parquet")
+    assert set(usage["replicate"]) == {0, 1}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["status"] == "finished"
+    assert manifest["config"]["replicates"] == 2
+    assert len(manifest["input_sha256"]["observations.csv"]) == 64
+    assert {p.name for p in folder.iterdir()} == {
+        "usage.parquet", "deployments.parquet", "serving.parquet", "summary.json",
+        "manifest.json", "comparison.csv",
+    }
+    assert str(folder) in capsys.readouterr().out
+
+
+def test_sweep_runs_every_job(here) -> None:
+    """A sweep would skip a job or let two share a folder."""
+    code = run(["run", "-m", "federation=tiny", "parameters=configured", "seed=1,2", "jobs=1"])
+    assert code == 0
+    seeds = [
+        json.loads((p / "manifest.json").read_text())["seed"]
+        for p in (here / "outputs" / "run").iterdir()
+    ]
+    assert sorted(seeds) == [1, 2]
+
+
+def test_own_federation_by_path(here) -> None:
+    """A user's own folder could not be run."""
+    _own_federation(here)
+    assert run(["run", "federation=./mine", "parameters=configured", "jobs=1"]) == 0
+
+
+def _start(here: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "analysis.cli", *arguments], cwd=here, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_have_two_folders(here) -> None:
+    """Two runs started at the same moment would write into one folder."""
+    runs = [_start(here, "run", "federation=tiny", "parameters=configured", "jobs=1")
+            for _ in range(2)]
+    assert [p.wait(120) for p in runs] == [0, 0]
+    for process in runs:
+        process.communicate()
+    assert len(list((here / "outputs" / "run").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_interrupted_calibration_goes_on(here) -> None:
+    """Ctrl-C would lose finished runs of a design, or not say how to go on."""
+    arguments = ("calibrate", "federation=tiny", "runs=1200", "steps=50", "keep=20", "jobs=1")
+    process = _start(here, *arguments)
+    kept = here / "outputs" / "calibrate"
+    deadline = time.monotonic() + 120
+    while not list(kept.glob("design-*/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on from there" in said
+    assert "Traceback" not in said
+    done = {p: p.stat().st_mtime_ns for p in kept.glob("design-*/*.parquet")}
+    assert done
+    shorter = _start(here, *arguments)
+    _, said = shorter.communicate(timeout=300)
+    assert shorter.returncode == 0, said
+    assert all(p.stat().st_mtime_ns == then for p, then in done.items())
+    assert not list(kept.rglob("*.part"))
