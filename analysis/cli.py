@@ -32,9 +32,11 @@ VERBS = {
     "calibrate": "fit the parameters to the reported figures and keep posterior draws",
     "project": "project the months to come from posterior draws, with tables and figures",
 }
-USAGE = "usage: aiaas VERB [key=value …] [-m]\n\n" + "\n".join(
-    f"  {verb:<10} {what}" for verb, what in VERBS.items()
-) + "\n\n`aiaas VERB --help` shows the configuration of a verb."
+USAGE = (
+    "usage: aiaas VERB [key=value …] [-m]\n\n"
+    + "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
+    + "\n\n`aiaas VERB --help` shows the configuration of a verb."
+)
 
 
 def main() -> None:
@@ -65,8 +67,11 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
     arguments = [_own_federation(a) for a in arguments]
     module = importlib.import_module(f"analysis.verbs.{verb}")
     overrides = [a for a in arguments if not a.startswith("-")]
-    if not any(a in ("--help", "-h", "--hydra-help", "--info", "-i", "--version") or
-               a.startswith(("--cfg", "-c", "--info")) for a in arguments):
+    if not any(
+        a in ("--help", "-h", "--hydra-help", "--info", "-i", "--version")
+        or a.startswith(("--cfg", "-c", "--info"))
+        for a in arguments
+    ):
         for job in _jobs(overrides, multirun=_is_multirun(arguments)):
             module.prepare(_composed(verb, job))
     return _through_hydra(verb, module, arguments)
@@ -82,8 +87,11 @@ def _own_federation(argument: str) -> str:
     if key != "federation" or not ("/" in value or Path(value).is_dir()):
         if key == "federation" and "," not in value and value not in packaged():
             raise ConfigError(
-                "unknown federation", "federation",
-                f"{', '.join(packaged())} or the path of a folder", value, packaged(),
+                "unknown federation",
+                "federation",
+                f"{', '.join(packaged())} or the path of a folder",
+                value,
+                packaged(),
             )
         return argument
     return f"federation={register(Path(value))}"

@@ -8,7 +8,9 @@ _DRAW = Column("draw", "int64", "-", "number of the draw within the hypothesis")
 _HYPOTHESIS = Column(
     "hypothesis", "str", "-", 'reading of the report, or "averaged" by the stated prior weights'
 )
-_PERIOD = Column("period", "str", "-", "months, such as M25-M30, or the projected year, such as PY3")
+_PERIOD = Column(
+    "period", "str", "-", "months, such as M25-M30, or the projected year, such as PY3"
+)
 _SITE = Column("site", "str", "-", 'site, or "all" for their sum')
 _RESOURCE = Column("resource", "str", "-", "gpu, cpu or storage")
 _LEDGER = Column("ledger", "str", "-", "provisioned, allocated, active or reported")
@@ -18,8 +20,14 @@ DRAWS = Table(
     "projection_draws.parquet",
     "one quantity of one posterior draw; `history_draws.parquet` has the same for reported periods",
     (
-        _DRAW, _HYPOTHESIS, _PERIOD, _SITE, _RESOURCE, _LEDGER,
-        Column("quantity", "float64", "see unit", "simulated quantity of the period"), _UNIT,
+        _DRAW,
+        _HYPOTHESIS,
+        _PERIOD,
+        _SITE,
+        _RESOURCE,
+        _LEDGER,
+        Column("quantity", "float64", "see unit", "simulated quantity of the period"),
+        _UNIT,
     ),
 )
 
@@ -27,7 +35,12 @@ SUMMARY = Table(
     "projection.csv",
     "the distribution over draws of one quantity",
     (
-        _HYPOTHESIS, _PERIOD, _SITE, _RESOURCE, _LEDGER, _UNIT,
+        _HYPOTHESIS,
+        _PERIOD,
+        _SITE,
+        _RESOURCE,
+        _LEDGER,
+        _UNIT,
         Column("mean", "float64", "see unit", "mean"),
         Column("sd", "float64", "see unit", "standard deviation"),
         *(
@@ -43,9 +56,12 @@ FIT = Table(
     (
         _HYPOTHESIS,
         Column("id", "str", "-", "id of the figure in observations.csv, or increment_…"),
-        _PERIOD, _SITE,
+        _PERIOD,
+        _SITE,
         Column("metric", "str", "-", "usage, training_cycles or application_usage"),
-        _RESOURCE, _LEDGER, _UNIT,
+        _RESOURCE,
+        _LEDGER,
+        _UNIT,
         Column("reported", "float64", "see unit", "reported value"),
         Column("p05", "float64", "see unit", "5 % quantile of the posterior predictive"),
         Column("p50", "float64", "see unit", "median of it"),

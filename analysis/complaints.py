@@ -25,18 +25,23 @@ def explain(error: Exception, valid: Callable[[], Any] = dict) -> ConfigError:
             return ConfigError(
                 "unknown key", key, "a key that `aiaas VERB --cfg job` shows", wrong, names
             )
-        return ConfigError("cannot be overridden", key, "a value of the right type",
-                           _last_line(text))
+        return ConfigError(
+            "cannot be overridden", key, "a value of the right type", _last_line(text)
+        )
     found = re.search(r"Could not find '([^']+)'", text)
     if found:
         options = re.findall(r"^\s+(\S+)$", text.partition("Available options")[2], re.MULTILINE)
         group, _, option = found[1].rpartition("/")
-        return ConfigError("no such option", group or "configuration", ", ".join(options) or
-                           "an option that exists", option, options)
+        return ConfigError(
+            "no such option",
+            group or "configuration",
+            ", ".join(options) or "an option that exists",
+            option,
+            options,
+        )
     found = re.search(r"Error parsing override '([^']*)'", text)
     if found:
-        return ConfigError("cannot be read as an override", found[1], "key=value",
-                           _last_line(text))
+        return ConfigError("cannot be read as an override", found[1], "key=value", _last_line(text))
     return ConfigError("cannot be composed", "configuration", "keys and values that fit", text)
 
 

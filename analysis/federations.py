@@ -26,8 +26,11 @@ class Case:
     """What is known of a federation beside its entities.
 
     Args:
-        folder: Where its files lie. federation: The entities.
-        observations: The reported figures. hypotheses: Their readings. priors: Of the parameters.
+        folder: Where its files lie.
+        federation: The entities.
+        observations: The reported figures.
+        hypotheses: Their readings.
+        priors: Of the parameters.
     """
 
     folder: Path
@@ -89,9 +92,13 @@ def load_case(federation: Federation, folder: Path) -> Case:
     observations = load_observations(folder / "observations.csv")
     unknown = sorted(set(observations["site"]) - set(federation.sites) - {"all"})
     if unknown:
-        raise DataError("unknown site", str(folder / "observations.csv"),
-                        f"all or one of {', '.join(federation.sites)}", unknown[0],
-                        federation.sites)
+        raise DataError(
+            "unknown site",
+            str(folder / "observations.csv"),
+            f"all or one of {', '.join(federation.sites)}",
+            unknown[0],
+            federation.sites,
+        )
     hypotheses = load_hypotheses(read_yaml(folder / "hypotheses.yaml"), observations)
     priors = load_priors({"priors": _inner(folder / "priors.yaml", "priors")}, federation)
     return Case(folder, federation, observations, hypotheses, priors)

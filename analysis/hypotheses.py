@@ -22,11 +22,12 @@ class Hypothesis:
     """One reading of the report.
 
     Args:
-        weight: Relative prior weight. says: The reading in a sentence.
-        reads: Ledger of each figure whose ledger the report leaves open, by observation id;
-            such figures that are not named are not used.
-        consumed: Resource and periods in which the consumption is what the `sites` add up to
-            and not what the cumulative `table` says.
+        weight: Relative prior weight.
+        says: The reading in a sentence.
+        reads: Ledger of each figure whose ledger the report leaves open, by observation id; such
+            figures that are not named are not used.
+        consumed: Resource and periods in which the consumption is what the `sites` add up to and
+            not what the cumulative `table` says.
         reported: The ledger that accounting shows from now on, by resource.
     """
 
@@ -61,10 +62,13 @@ class Target:
     """A figure that is fitted: what the simulation computes for it and what was reported.
 
     Args:
-        id: Observation id. period: Accounting period.
+        id: Observation id.
+        period: Accounting period.
         metric: `usage`, `training_cycles` or `application_usage`.
-        site: Site, or `all`. resource: Resource, `-` for the platform services.
-        ledger: Ledger it is taken to measure. value: Reported, in `unit`, above zero.
+        site: Site, or `all`.
+        resource: Resource, `-` for the platform services.
+        ledger: Ledger it is taken to measure.
+        value: Reported, in `unit`, above zero.
     """
 
     id: str
@@ -96,8 +100,11 @@ def load_hypotheses(data: Mapping[str, Any], observations: pd.DataFrame) -> Hypo
         for figure in hypothesis.reads:
             if figure not in known:
                 raise ConfigError(
-                    "no such figure", f"hypotheses.yaml.{name}.reads", "an id of observations.csv",
-                    figure, known,
+                    "no such figure",
+                    f"hypotheses.yaml.{name}.reads",
+                    "an id of observations.csv",
+                    figure,
+                    known,
                 )
     return hypotheses
 
@@ -148,7 +155,13 @@ def targets(observations: pd.DataFrame, hypothesis: Hypothesis) -> list[Target]:
             continue
         found.append(
             Target(
-                row.id, row.period, row.metric, row.site, row.resource, ledger, float(row.value),
+                row.id,
+                row.period,
+                row.metric,
+                row.site,
+                row.resource,
+                ledger,
+                float(row.value),
                 row.unit,
             )
         )

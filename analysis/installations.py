@@ -61,7 +61,7 @@ def _cuts(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def _reported(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     out = rows.rename(columns={"value": "reported"}).assign(hypothesis="-", kind=kind)
-    return out.reindex(columns=TIDY_COLUMNS).astype({name: float for name in _CUTS})
+    return out.reindex(columns=TIDY_COLUMNS).astype(dict.fromkeys(_CUTS, float))
 
 
 def _baselines(observations: pd.DataFrame) -> pd.DataFrame:

@@ -21,8 +21,17 @@ from sim.errors import DataError
 from sim.units import LEDGERS, RESOURCES, UNIT_OF
 
 COLUMNS = (
-    "id", "table", "installation", "site", "metric", "resource", "ledger", "period", "value",
-    "unit", "note",
+    "id",
+    "table",
+    "installation",
+    "site",
+    "metric",
+    "resource",
+    "ledger",
+    "period",
+    "value",
+    "unit",
+    "note",
 )
 NOTHING = "-"
 ALL = "all"
@@ -32,12 +41,19 @@ SUMMARY = ("cumulative", "budget")  # of a resource, over all sites
 QUANTITIES = ("usage", *SUMMARY)  # of one resource, in its unit
 MIXED = ("training_cycles", "application_usage")  # CPU-h and GPU-h added together
 COUNTS = (
-    "users", "countries", "models_developed", "models_trained", "applications_hosted",
+    "users",
+    "countries",
+    "models_developed",
+    "models_trained",
+    "applications_hosted",
 )
 MIXED_UNIT = "CPU-h+GPU-h"
 COUNT_UNIT = "count"
 METRICS = (
-    *QUANTITIES, *MIXED, *COUNTS, *(BASELINE + name for name in ("usage", *MIXED, *COUNTS)),
+    *QUANTITIES,
+    *MIXED,
+    *COUNTS,
+    *(BASELINE + name for name in ("usage", *MIXED, *COUNTS)),
 )
 UNITS = (*UNIT_OF.values(), MIXED_UNIT, COUNT_UNIT)
 
@@ -93,8 +109,8 @@ def increments(observations: pd.DataFrame) -> pd.DataFrame:
     """Return what each period added to the cumulative figures.
 
     Args:
-        observations: From `load_observations`; rows with metric `cumulative` are used, a blank
-            one as if it were not there: the next increment then covers the longer period.
+        observations: From `load_observations`; rows with metric `cumulative` are used, a blank one
+            as if it were not there: the next increment then covers the longer period.
 
     Returns:
         Columns period (`Mi-Mj`), resource, quantity, unit (of the resource); resources in order
@@ -149,10 +165,18 @@ def contradictions(observations: pd.DataFrame) -> pd.DataFrame:
             names = ", ".join(dict.fromkeys(mine.loc[blank, "site"]))
             gap = round(added - total, 6)  # below any printed digit: floating point
             rows.append((resource, period, added, total, gap, names, unit))
-    return _frame(rows, {
-        "resource": object, "period": object, "cumulative_increment": float, "site_sum": float,
-        "difference": float, "blank_sites": object, "unit": object,
-    })
+    return _frame(
+        rows,
+        {
+            "resource": object,
+            "period": object,
+            "cumulative_increment": float,
+            "site_sum": float,
+            "difference": float,
+            "blank_sites": object,
+            "unit": object,
+        },
+    )
 
 
 def _frame(rows: Sequence[tuple[object, ...]], dtypes: dict[str, type]) -> pd.DataFrame:
@@ -221,8 +245,10 @@ def _row(cells: list[str], header: list[str], path: Path, line: int) -> _Row:
     """Pair the cells of a line with the header."""
     if len(cells) != len(header):
         raise DataError(
-            "wrong number of cells", f"{path}, line {line}",
-            f"{len(header)} cells, texts with a comma in double quotes", len(cells),
+            "wrong number of cells",
+            f"{path}, line {line}",
+            f"{len(header)} cells, texts with a comma in double quotes",
+            len(cells),
         )
     return _Row(dict(zip(header, cells, strict=True)), str(path), line)
 
@@ -236,8 +262,10 @@ def _check_names(row: _Row) -> None:
         expected = "small letters, digits and single underscores"
         raise DataError("malformed id", row.at("id"), expected, row["id"])
     words = {
-        "metric": METRICS, "resource": (*RESOURCES, NOTHING),
-        "ledger": (*LEDGERS, BY_HYPOTHESIS, NOTHING), "unit": UNITS,
+        "metric": METRICS,
+        "resource": (*RESOURCES, NOTHING),
+        "ledger": (*LEDGERS, BY_HYPOTHESIS, NOTHING),
+        "unit": UNITS,
     }
     for column, known in words.items():
         if row[column] not in known:

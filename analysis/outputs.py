@@ -41,8 +41,6 @@ def _value(target: Target, usage: Usage, metrics: dict[str, FloatArray]) -> floa
     return float(series[:, usage.sites.index(target.site)].sum())
 
 
-
-
 def subset(targets: Sequence[Target], chosen: Sequence[Target]) -> list[int]:
     """Return the positions of `chosen` among `targets`, by id and ledger."""
     position = {(t.id, t.ledger): i for i, t in enumerate(targets)}

@@ -26,7 +26,8 @@ class Kept:
     """What a projection keeps of a run.
 
     Args:
-        monthly: Shape (months, sites, resources, ledgers). metrics: By name, shape (months,).
+        monthly: Shape (months, sites, resources, ledgers).
+        metrics: By name, shape (months,).
         fitted: Values of all figures, shape (targets,).
     """
 
@@ -76,9 +77,7 @@ def members(ensemble: Ensemble, case: Case) -> dict[str, list[int]]:
     if len(names) > 1:
         weights = case.hypotheses.weights()
         most = min(len(found[n]) / weights[n] for n in names if weights[n] > 0.0)
-        found[AVERAGED] = [
-            i for n in names for i in found[n][: int(round(most * weights[n]))]
-        ]
+        found[AVERAGED] = [i for n in names for i in found[n][: round(most * weights[n])]]
     return found
 
 
@@ -88,7 +87,9 @@ def usage_draws(
     """Return quantities per draw, hypothesis, period, site, resource and ledger.
 
     Args:
-        ensemble: The runs. case: The federation. periods: Labels and their project months.
+        ensemble: The runs.
+        case: The federation.
+        periods: Labels and their project months.
 
     Returns:
         The columns of `projection_draws.parquet`; site "all" is the sum over sites and ledger
@@ -123,7 +124,11 @@ def _by_period(monthly: FloatArray, periods: Sequence[tuple[str, range]]) -> Flo
 
 
 def _tidy(
-    value: FloatArray, hypothesis: str, periods: list[str], sites: list[str], resource: str,
+    value: FloatArray,
+    hypothesis: str,
+    periods: list[str],
+    sites: list[str],
+    resource: str,
     ledger: str,
 ) -> pd.DataFrame:
     draws = len(value)
@@ -156,9 +161,13 @@ def monthly_draws(ensemble: Ensemble, case: Case, months: range) -> pd.DataFrame
                 rows.append(
                     pd.DataFrame(
                         {
-                            "draw": k, "hypothesis": name, "branch": branch,
-                            "month": list(months), "resource": resource,
-                            "quantity": series.sum(axis=1), "unit": UNIT_OF[resource],
+                            "draw": k,
+                            "hypothesis": name,
+                            "branch": branch,
+                            "month": list(months),
+                            "resource": resource,
+                            "quantity": series.sum(axis=1),
+                            "unit": UNIT_OF[resource],
                         }
                     )
                 )
@@ -202,7 +211,9 @@ def figures_of(case: Case) -> tuple[Target, ...]:
     return tuple(all_targets(case.observations, case.hypotheses))
 
 
-def fitted_values(ensemble: Ensemble, case: Case, hypothesis: str) -> tuple[list[Target], FloatArray]:
+def fitted_values(
+    ensemble: Ensemble, case: Case, hypothesis: str
+) -> tuple[list[Target], FloatArray]:
     """Return the figures of a hypothesis and their simulated values, shape (runs, figures)."""
     chosen = targets(case.observations, case.hypotheses.hypotheses[hypothesis])
     columns = subset(ensemble.figures, chosen)

@@ -25,7 +25,8 @@ class RunFolder:
     """The folder of one run.
 
     Args:
-        path: The folder. manifest: What is written to manifest.json.
+        path: The folder.
+        manifest: What is written to manifest.json.
         began: Monotonic time at the start, s.
     """
 
@@ -49,7 +50,8 @@ def open_run_folder(
     again with a later time.
 
     Args:
-        verb: The command. config: Its composed configuration, plain data.
+        verb: The command.
+        config: Its composed configuration, plain data.
         inputs: Files that were read, by name; missing ones are left out.
         seed: Seed entropy of the run.
     """
@@ -94,7 +96,10 @@ def _git() -> dict[str, Any]:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True,
+            ["git", "-C", str(source), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
             timeout=10,
         ).stdout.strip()
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,7 +23,8 @@ def build(kind: type[T], data: Mapping[str, Any], where: str) -> T:
     """Build a frozen dataclass (with nested ones) from plain data, checking every key and type.
 
     Args:
-        kind: The dataclass. data: Plain dictionaries, lists and values as YAML gives them.
+        kind: The dataclass.
+        data: Plain dictionaries, lists and values as YAML gives them.
         where: Path of the data in the configuration, for messages.
 
     Raises:
@@ -57,7 +58,10 @@ def build_policies(data: Mapping[str, Mapping[str, Any]]) -> Policies:
     for kind in data:
         if kind not in _POLICY_KINDS:
             raise ConfigError(
-                "unknown kind of policy", f"policy.{kind}", ", ".join(_POLICY_KINDS), kind,
+                "unknown kind of policy",
+                f"policy.{kind}",
+                ", ".join(_POLICY_KINDS),
+                kind,
                 _POLICY_KINDS,
             )
     built = {}
@@ -80,31 +84,29 @@ def _policy(kind: str, protocol: type, data: Mapping[str, Any]) -> Any:
         ) from None
     policy = build(cls, {k: v for k, v in data.items() if k != "_target_"}, where)
     if not isinstance(policy, protocol):
-        raise ConfigError("not such a policy", where, f"a class with {protocol.__name__}'s method",
-                          target)
+        raise ConfigError(
+            "not such a policy", where, f"a class with {protocol.__name__}'s method", target
+        )
     return policy
 
 
 def _refuse_unknown(kind: Any, data: Any, where: str) -> None:
     """Walk data along the types of `kind` and refuse keys that no field has."""
     if is_dataclass(kind) and isinstance(data, Mapping):
-        hints = _hints(kind)
+        hints, name = _hints(kind), getattr(kind, "__name__", "it")
         for key, value in data.items():
             if key not in hints:
                 raise ConfigError(
-                    "unknown key", f"{where}.{key}", "a key of " + kind.__name__, str(key), hints
+                    "unknown key", f"{where}.{key}", f"a key of {name}", str(key), hints
                 )
             _refuse_unknown(hints[key], value, f"{where}.{key}")
         return
-    inner = getattr(kind, "__args__", ())
-    if getattr(kind, "__origin__", None) is dict and isinstance(data, Mapping):
+    if get_origin(kind) is dict and isinstance(data, Mapping):
         for key, value in data.items():
-            _refuse_unknown(inner[1], value, f"{where}.{key}")
+            _refuse_unknown(get_args(kind)[1], value, f"{where}.{key}")
 
 
 def _hints(kind: Any) -> dict[str, Any]:
-    from typing import get_type_hints
-
     hints = get_type_hints(kind)
     return {f.name: hints[f.name] for f in fields(kind)}
 
@@ -153,26 +155,33 @@ def _check_references(f: Federation) -> None:
 def _check_ranges(f: Federation) -> None:
     if f.serving_phase != list(f.phases)[-1]:
         raise ConfigError(
-            "the serving phase must be the last one", "federation.serving_phase",
-            list(f.phases)[-1], f.serving_phase,
+            "the serving phase must be the last one",
+            "federation.serving_phase",
+            list(f.phases)[-1],
+            f.serving_phase,
         )
     if f.reported_months > f.calendar.months or f.reported_months % f.calendar.period_months:
         raise ConfigError(
-            "impossible reported months", "federation.reported_months",
+            "impossible reported months",
+            "federation.reported_months",
             f"whole periods of {f.calendar.period_months} months up to {f.calendar.months}",
             f.reported_months,
         )
     for name, pool in f.pools.items():
         if pool.left is not None and pool.left <= pool.joined:
             raise ConfigError(
-                "a pool leaves before it joins", f"federation.pools.{name}.left",
-                f"a day after {pool.joined}", str(pool.left),
+                "a pool leaves before it joins",
+                f"federation.pools.{name}.left",
+                f"a day after {pool.joined}",
+                str(pool.left),
             )
         for outage in pool.outages:
             if outage.end <= outage.start:
                 raise ConfigError(
-                    "an outage ends before it begins", f"federation.pools.{name}.outages",
-                    f"a day after {outage.start}", str(outage.end),
+                    "an outage ends before it begins",
+                    f"federation.pools.{name}.outages",
+                    f"a day after {outage.start}",
+                    str(outage.end),
                 )
     for what in ("gpus", "cores"):
         if not sum(getattr(f.demand, what).values()) > 0.0:
@@ -180,6 +189,8 @@ def _check_ranges(f: Federation) -> None:
     largest = max(f.demand.cores)
     if not any(p.cores_per_node >= largest for p in f.pools.values()):
         raise ConfigError(
-            "no node can hold the largest request", "federation.demand.cores",
-            f"at most {max(p.cores_per_node for p in f.pools.values())} cores", largest,
+            "no node can hold the largest request",
+            "federation.demand.cores",
+            f"at most {max(p.cores_per_node for p in f.pools.values())} cores",
+            largest,
         )

@@ -21,7 +21,8 @@ def run_many(
     """Run specifications and yield what `reduce` keeps of each, in their order.
 
     Args:
-        specs: The runs. reduce: What is kept of a result; runs in the worker, must be picklable.
+        specs: The runs.
+        reduce: What is kept of a result; runs in the worker, must be picklable.
         jobs: Number of processes, -1 for all cores; other joblib backends are chosen with
             `joblib.parallel_config` around the call.
         batch: Runs handed to a worker at a time.

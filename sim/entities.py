@@ -55,8 +55,8 @@ class Pool:
 
     `nodes_first` exist from `joined` on; the growth law adds nodes up to `nodes_top` (a float,
     because it is calibrated; whole nodes are added). `weight` is the pool's share among all pools
-    in which a fitting request may be at home (relative). Unplanned outages come as a Poisson process with
-    exponential length.
+    in which a fitting request may be at home (relative). Unplanned outages come as a Poisson
+    process with exponential length.
     """
 
     site: Name

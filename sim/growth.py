@@ -1,4 +1,4 @@
-"""Laws by which provisioned capacity grows: a site joining, a cluster growing, services multiplying.
+"""Laws by which provisioned capacity grows: sites joining, clusters growing, services multiplying.
 
 Which law a federation follows is a hypothesis (`growth.law`); the reports say only how much there
 was. Both are assumed forms: saturating growth is what a planned installation looks like, growth
@@ -39,8 +39,10 @@ def nodes_wanted(pool: Pool, growth: Growth, now: int, peak_nodes: float, waitin
     """Return the nodes a pool should have after a review under the `deployed` law.
 
     Args:
-        pool: The pool. growth: The law's parameters.
-        now: Nodes it has. peak_nodes: Most nodes' worth in use since the last review.
+        pool: The pool.
+        growth: The law's parameters.
+        now: Nodes it has.
+        peak_nodes: Most nodes' worth in use since the last review.
         waiting: Whether anybody waits for this kind of node; then at least one is added.
     """
     wanted = max(now, math.ceil(peak_nodes * growth.headroom), now + 1 if waiting else 0)
@@ -57,8 +59,10 @@ def service_steps(
     """Return the cores of a service over time, as steps in whole virtual machines.
 
     Args:
-        service: The service. growth: The law.
-        since_h: When it begins, h. horizon_h: End of the simulated time, h.
+        service: The service.
+        growth: The law.
+        since_h: When it begins, h.
+        horizon_h: End of the simulated time, h.
         deployed: Times (h, ascending) and share of use cases and applications deployed then.
 
     Returns:

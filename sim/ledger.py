@@ -27,8 +27,8 @@ class Usage:
     """Quantities of one run.
 
     Args:
-        quantity: Shape (months, sites, use cases + 1, resources, ledgers, rows); the last use
-            case is "none"; resources and ledgers as in `sim.units`; rows: the site's own, the
+        quantity: Shape (months, sites, use cases + 1, resources, ledgers, rows); the last use case
+            is "none"; resources and ledgers as in `sim.units`; rows: the site's own, the
             development service, the deployment service. GPU-h, CPU-h and TB-month.
         sites, use_cases: Labels of the axes.
     """
@@ -48,16 +48,22 @@ class Usage:
 
 
 def integrate(
-    start_h: FloatArray, end_h: FloatArray, quantity: FloatArray, edges_h: FloatArray,
-    key: IntArray, keys: int,
+    start_h: FloatArray,
+    end_h: FloatArray,
+    quantity: FloatArray,
+    edges_h: FloatArray,
+    key: IntArray,
+    keys: int,
 ) -> FloatArray:
     """Integrate intervals over months.
 
     Args:
-        start_h, end_h: Intervals in h, shape (n,); parts outside the edges do not count.
+        start_h: Beginning of each interval in h, shape (n,).
+        end_h: Its end in h; parts outside the edges do not count.
         quantity: Height of each interval, shape (n,).
         edges_h: Month edges in h, ascending, shape (months + 1,).
-        key: Row of the result each interval adds to, shape (n,). keys: Number of rows.
+        key: Row of the result each interval adds to, shape (n,).
+        keys: Number of rows.
 
     Returns:
         Quantity times hours, shape (keys, months).
@@ -76,9 +82,8 @@ def integrate(
     index = np.repeat(np.arange(len(start)), count)
     month = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count) + first[index]
     hours = np.minimum(end[index], edges_h[month + 1]) - np.maximum(start[index], edges_h[month])
-    flat = np.bincount(
-        key[index] * months + month, weights=hours * quantity[index], minlength=keys * months
-    )
+    cell = key[index] * months + month
+    flat: FloatArray = np.bincount(cell, hours * quantity[index], keys * months).astype(np.float64)
     return flat.reshape(keys, months)
 
 
@@ -143,9 +148,7 @@ class _Accounting:
         _, cases, resources, ledgers, rows = self.shape
         return (((site * cases + case) * resources + resource) * ledgers + ledger) * rows + row
 
-    def _add(
-        self, start: FloatArray, end: FloatArray, quantity: FloatArray, key: IntArray
-    ) -> None:
+    def _add(self, start: FloatArray, end: FloatArray, quantity: FloatArray, key: IntArray) -> None:
         if len(start):
             self.total += integrate(start, end, quantity, self.edges, key, len(self.total))
 

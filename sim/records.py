@@ -41,7 +41,9 @@ class Table:
         names = [c.name for c in self.columns]
         if set(names) != set(data):
             raise EngineError(
-                "columns do not match their declaration", self.file, ", ".join(names),
+                "columns do not match their declaration",
+                self.file,
+                ", ".join(names),
                 ", ".join(data),
             )
         return pd.DataFrame(
@@ -63,7 +65,9 @@ USAGE = Table(
         _c("month", "int64", "-", "project month, 1 is M1"),
         _c("site", "str", "-", "resource provider"),
         _c(
-            "installation", "str", "-",
+            "installation",
+            "str",
+            "-",
             "row of the accounting report: a site's resource for the provisioned ledger and for "
             "storage, the platform service that holds or uses it otherwise",
         ),

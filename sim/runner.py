@@ -22,8 +22,10 @@ class RunSpec:
     """What determines a run, completely.
 
     Args:
-        federation: The federation. policies: One policy of each kind.
-        seed: Seed of the experiment. replicate: Number of the replicate.
+        federation: The federation.
+        policies: One policy of each kind.
+        seed: Seed of the experiment.
+        replicate: Number of the replicate.
     """
 
     federation: Federation
@@ -37,7 +39,9 @@ class RunResult:
     """What a run leaves.
 
     Args:
-        spec: The specification. plan: The world that was played. logs: The interval logs.
+        spec: The specification.
+        plan: The world that was played.
+        logs: The interval logs.
         usage: The ledgers.
     """
 
@@ -52,9 +56,7 @@ class RunResult:
 
     def deployments_frame(self) -> pd.DataFrame:
         """Return the deployments table (`sim.records.DEPLOYMENTS`)."""
-        return deployments_frame(
-            self.spec.federation, self.plan, self.logs, self.spec.replicate
-        )
+        return deployments_frame(self.spec.federation, self.plan, self.logs, self.spec.replicate)
 
     def serving_frame(self) -> pd.DataFrame:
         """Return the serving table (`sim.records.SERVING`)."""
@@ -78,9 +80,15 @@ class RunResult:
             "wait_median_h": float(np.median(waits)),
             "wait_p95_h": float(np.quantile(waits, 0.95)),
             "lost_h": float(sum(d.lost_h for d in logs.deployments)),
-            "gpu_h": dict(zip(("provisioned", "allocated", "active"), totals[0].tolist(), strict=True)),
-            "cpu_h": dict(zip(("provisioned", "allocated", "active"), totals[1].tolist(), strict=True)),
-            "tb_month": dict(zip(("provisioned", "allocated"), totals[2, :2].tolist(), strict=True)),
+            "gpu_h": dict(
+                zip(("provisioned", "allocated", "active"), totals[0].tolist(), strict=True)
+            ),
+            "cpu_h": dict(
+                zip(("provisioned", "allocated", "active"), totals[1].tolist(), strict=True)
+            ),
+            "tb_month": dict(
+                zip(("provisioned", "allocated"), totals[2, :2].tolist(), strict=True)
+            ),
             "invocations": len(logs.served),
             "invocations_waiting_at_horizon": sum(logs.unserved.values()),
         }

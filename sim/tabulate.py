@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sim.engine.logs import Logs
+from sim.engine.logs import Deployment, Logs, Withdrawn
 from sim.entities import Federation
 from sim.ledger import Usage, active_bursts, integrate
 from sim.plan.world import Plan
@@ -23,7 +23,8 @@ def installation_name(federation: Federation, site: str, resource: str) -> str:
 
 def usage_frame(federation: Federation, usage: Usage, replicate: int) -> pd.DataFrame:
     """Return the usage table of a run: one row a quantity that is not zero."""
-    month, site, case, resource, ledger, row = np.nonzero(usage.quantity)
+    cells = np.nonzero(usage.quantity)
+    month, site, case, resource, ledger, row = (axis.tolist() for axis in cells)
     services = (None, federation.development_service, federation.deployment_service)
     rows = {
         (s, r): installation_name(federation, usage.sites[s], RESOURCES[r])
@@ -34,7 +35,7 @@ def usage_frame(federation: Federation, usage: Usage, replicate: int) -> pd.Data
     return USAGE.frame(
         {
             "replicate": np.full(len(month), replicate),
-            "month": month + 1,
+            "month": cells[0] + 1,
             "site": [usage.sites[s] for s in site],
             "installation": [
                 services[k] or rows[s, r] for s, r, k in zip(site, resource, row, strict=True)
@@ -42,7 +43,7 @@ def usage_frame(federation: Federation, usage: Usage, replicate: int) -> pd.Data
             "use_case": [cases[c] for c in case],
             "resource": [RESOURCES[r] for r in resource],
             "ledger": [LEDGERS[x] for x in ledger],
-            "quantity": usage.quantity[month, site, case, resource, ledger, row],
+            "quantity": usage.quantity[cells],
             "unit": [UNIT_OF[RESOURCES[r]] for r in resource],
         }
     )
@@ -56,29 +57,30 @@ def deployments_frame(
     owner, start, end = active_bursts(plan, logs)
     horizon = federation.calendar.horizon_h
     active = np.bincount(
-        owner, weights=np.clip(end, None, horizon) - np.clip(start, None, horizon),
+        owner,
+        weights=np.clip(end, None, horizon) - np.clip(start, None, horizon),
         minlength=len(log),
     )
-    users = [plan.users[x.user] for x in (*log, *gone)]
+    both: list[Deployment | Withdrawn] = [*log, *gone]
+    users = [plan.users[x.user] for x in both]
     none = [np.nan] * len(gone)
     sites = [federation.pools[d.pool].site for d in log]
     return DEPLOYMENTS.frame(
         {
             "replicate": np.full(len(users), replicate),
-            "deployment": [x.name for x in (*log, *gone)],
+            "deployment": [x.name for x in both],
             "use_case": [u.use_case for u in users],
             "user": [u.name for u in users],
             "country": [u.country for u in users],
             "site": sites + [""] * len(gone),
             "pool": [d.pool for d in log] + [""] * len(gone),
-            "gpus": [x.gpus for x in (*log, *gone)],
-            "cores": [x.cores for x in (*log, *gone)],
-            "requested_h": [x.requested_h for x in (*log, *gone)],
+            "gpus": [x.gpus for x in both],
+            "cores": [x.cores for x in both],
+            "requested_h": [x.requested_h for x in both],
             "started_h": [d.started_h for d in log] + none,
             "last_active_h": [min(d.last_active_h, horizon) for d in log] + none,
             "released_h": [d.released_h for d in log] + [w.withdrawn_h for w in gone],
-            "released_why": [d.ended.value if d.ended else "" for d in log]
-            + [w.why for w in gone],
+            "released_why": [d.ended.value if d.ended else "" for d in log] + [w.why for w in gone],
             "works": [len(d.segments) for d in log] + [0] * len(gone),
             "active_h": [*active.tolist(), *([0.0] * len(gone))],
             "lost_h": [d.lost_h for d in log] + [0.0] * len(gone),
@@ -116,9 +118,17 @@ def serving_frame(federation: Federation, plan: Plan, logs: Logs, replicate: int
                 else np.full(3, np.nan)
             )
             values = (
-                replicate, m + 1, federation.clusters[cluster].site, application, name,
-                int(inside.sum()), int((cold & inside).sum()), *quantiles,
-                busy_h[m] * SECONDS_PER_H, replica_h[m] * SECONDS_PER_H, cluster_core_h[cluster][m],
+                replicate,
+                m + 1,
+                federation.clusters[cluster].site,
+                application,
+                name,
+                int(inside.sum()),
+                int((cold & inside).sum()),
+                *quantiles,
+                busy_h[m] * SECONDS_PER_H,
+                replica_h[m] * SECONDS_PER_H,
+                cluster_core_h[cluster][m],
             )
             for column, value in zip(columns, values, strict=True):
                 columns[column].append(value)
@@ -134,8 +144,11 @@ def _cluster_core_h(federation: Federation, logs: Logs) -> dict[str, np.ndarray]
     names = list(federation.clusters)
     held = logs.cluster_nodes
     hours = integrate(
-        np.array([h.start_h for h in held]), np.array([h.end_h for h in held]),
-        np.array([h.quantity for h in held]), federation.calendar.month_edges_h,
-        np.array([names.index(h.owner) for h in held], dtype=np.int64), len(names),
+        np.array([h.start_h for h in held]),
+        np.array([h.end_h for h in held]),
+        np.array([h.quantity for h in held]),
+        federation.calendar.month_edges_h,
+        np.array([names.index(h.owner) for h in held], dtype=np.int64),
+        len(names),
     )
     return dict(zip(names, hours, strict=True))

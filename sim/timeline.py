@@ -33,15 +33,19 @@ class ProjectCalendar:
         """Refuse calendars that cannot be counted in whole months."""
         if self.start.day != 1:
             raise ConfigError(
-                "the project must start on the first of a month", "calendar.start",
-                "YYYY-MM-01", str(self.start),
+                "the project must start on the first of a month",
+                "calendar.start",
+                "YYYY-MM-01",
+                str(self.start),
             )
         if not 1 <= self.months <= 240:
             raise ConfigError("impossible horizon", "calendar.months", "1 to 240", self.months)
         if not 1 <= self.period_months <= self.months:
             raise ConfigError(
-                "impossible accounting period", "calendar.period_months",
-                f"1 to {self.months}", self.period_months,
+                "impossible accounting period",
+                "calendar.period_months",
+                f"1 to {self.months}",
+                self.period_months,
             )
 
     def first_day(self, month: int) -> date:

@@ -27,8 +27,11 @@ class Settings:
     """How much work a calibration takes.
 
     Args:
-        runs: Runs of the design over all growth laws. steps: Sampler steps. keep: Draws kept per
-            hypothesis. seed: Seed of everything. jobs: Processes.
+        runs: Runs of the design over all growth laws.
+        steps: Sampler steps.
+        keep: Draws kept per hypothesis.
+        seed: Seed of everything.
+        jobs: Processes.
     """
 
     runs: int
@@ -76,8 +79,14 @@ def design_folder(root: Path, case: Case, policies: Policies, settings: Settings
     figures = [(t.id, t.ledger) for t in all_targets(case.observations, case.hypotheses)]
     source = made_from(case, policies)
     key = digest(
-        source["federation"], source["priors"], source["policies"], MODEL_VERSION, settings.runs,
-        settings.seed, law, figures,
+        source["federation"],
+        source["priors"],
+        source["policies"],
+        MODEL_VERSION,
+        settings.runs,
+        settings.seed,
+        law,
+        figures,
     )
     return root / f"design-{law}-{key}"
 
@@ -92,8 +101,10 @@ def calibrate(
     """Run the design, fit the emulators, sample every branch.
 
     Args:
-        case: The federation with its figures, hypotheses and priors. policies: In force.
-        settings: How much work. kept: Folder in which finished runs are kept for a next time.
+        case: The federation with its figures, hypotheses and priors.
+        policies: In force.
+        settings: How much work.
+        kept: Folder in which finished runs are kept for a next time.
         progress: Context manager factory (what, total) that yields a function to advance it.
     """
     figures = tuple(all_targets(case.observations, case.hypotheses))
@@ -107,7 +118,10 @@ def calibrate(
                 lambda d=design, p=position: design_specs(  # type: ignore[misc]
                     case.federation, policies, case.priors, d, settings.seed + 1000 + p
                 ),
-                runs, figures, design_folder(kept, case, policies, settings, law), settings.jobs,
+                runs,
+                figures,
+                design_folder(kept, case, policies, settings, law),
+                settings.jobs,
                 advance,
             )
             reported = np.array([t.value for t in figures])
@@ -226,15 +240,33 @@ def _prior_to_posterior(
         informed = "informed by the figures" if sd < 0.9 else "left at its prior"
         rows.append(
             (
-                hypothesis, name, prior.unit, prior.median, *np.quantile(values, [0.05, 0.5, 0.95]),
-                1.0, sd, sd, informed, prior.source,
+                hypothesis,
+                name,
+                prior.unit,
+                prior.median,
+                *np.quantile(values, [0.05, 0.5, 0.95]),
+                1.0,
+                sd,
+                sd,
+                informed,
+                prior.source,
             )
         )
     return pd.DataFrame(
         rows,
         columns=[
-            "hypothesis", "parameter", "unit", "prior_median", "p05", "p50", "p95", "prior_sd",
-            "posterior_sd", "ratio", "verdict", "source",
+            "hypothesis",
+            "parameter",
+            "unit",
+            "prior_median",
+            "p05",
+            "p50",
+            "p95",
+            "prior_sd",
+            "posterior_sd",
+            "ratio",
+            "verdict",
+            "source",
         ],
     )
 
@@ -244,7 +276,11 @@ def _emulator_table(
 ) -> pd.DataFrame:
     rows = [
         (
-            law, t.id, t.ledger, emulator.held_back_rms[i], emulator.held_back_r2[i],
+            law,
+            t.id,
+            t.ledger,
+            emulator.held_back_rms[i],
+            emulator.held_back_r2[i],
             case.hypotheses.noise_of(t),
         )
         for law, (_, emulator) in fitted.items()

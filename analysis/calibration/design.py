@@ -28,7 +28,9 @@ class Design:
     """Points of the prior under one growth law.
 
     Args:
-        law: The growth law. names: The parameters. z: Points, shape (runs, len(names)).
+        law: The growth law.
+        names: The parameters.
+        z: Points, shape (runs, len(names)).
     """
 
     law: str
@@ -40,7 +42,10 @@ def draw_design(priors: Priors, law: str, runs: int, seed: int) -> Design:
     """Spread points over the prior by a scrambled Sobol sequence.
 
     Args:
-        priors: The priors. law: Growth law. runs: Number of points. seed: Seed of the scrambling.
+        priors: The priors.
+        law: Growth law.
+        runs: Number of points.
+        seed: Seed of the scrambling.
     """
     names = priors.names(law)
     power = max(int(np.ceil(np.log2(max(runs, 2)))), 1)
@@ -51,7 +56,7 @@ def draw_design(priors: Priors, law: str, runs: int, seed: int) -> Design:
 def design_specs(
     federation: Federation, policies: Policies, priors: Priors, design: Design, seed: int
 ) -> list[RunSpec]:
-    """Return one run per point; only the reported months are played, with a replicate of its own."""
+    """Return one run per point, each its own replicate, over the reported months only."""
     months = replace(federation.calendar, months=federation.reported_months)
     shorter = replace(federation, calendar=months)
     under_law = replace(shorter, growth=replace(shorter.growth, law=design.law))
@@ -73,9 +78,12 @@ def run_design(
     """Run a design, skipping what `folder` has already.
 
     Args:
-        specs: Makes the runs; called only if any is missing. runs: Their number.
-        targets: Figures to compute. folder: Where chunks of finished runs are kept.
-        jobs: Processes. advance: Called with the number of runs finished since the last call.
+        specs: Makes the runs; called only if any is missing.
+        runs: Their number.
+        targets: Figures to compute.
+        folder: Where chunks of finished runs are kept.
+        jobs: Processes.
+        advance: Called with the number of runs finished since the last call.
 
     Returns:
         Simulated values, shape (runs, targets).

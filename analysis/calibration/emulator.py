@@ -49,15 +49,18 @@ def fit_emulator(z: FloatArray, outputs: FloatArray) -> Emulator:
     """Fit the emulator to a design.
 
     Args:
-        z: Points, shape (runs, parameters). outputs: Logged outputs, shape (runs, outputs).
+        z: Points, shape (runs, parameters).
+        outputs: Logged outputs, shape (runs, outputs).
 
     Raises:
         DataError: When there are fewer runs than the polynomial needs to be checked.
     """
     if len(z) < 4 * z.shape[1]:
         raise DataError(
-            "too few runs to fit and check an emulator", "calibrate.runs",
-            f"at least {4 * z.shape[1]} per growth law", len(z),
+            "too few runs to fit and check an emulator",
+            "calibrate.runs",
+            f"at least {4 * z.shape[1]} per growth law",
+            len(z),
         )
     back = np.arange(len(z)) % HELD_BACK == 0
     residual = outputs[back] - terms(z[back]) @ _ridge(terms(z[~back]), outputs[~back])

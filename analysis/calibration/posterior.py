@@ -21,7 +21,8 @@ class LogPosterior:
     """Logarithm of prior times likelihood on the z scale; vectorised.
 
     Args:
-        emulator: Emulator of all outputs. chosen: Positions of the outputs that are fitted.
+        emulator: Emulator of all outputs.
+        chosen: Positions of the outputs that are fitted.
         observed: Logged reported figures, shape (chosen,).
         noise: Standard deviation of each logged figure, shape (chosen,).
     """
@@ -76,9 +77,11 @@ class Branch:
     """Draws from one branch's posterior.
 
     Args:
-        z: Draws, shape (draws, parameters). log_evidence: Log marginal likelihood.
+        z: Draws, shape (draws, parameters).
+        log_evidence: Log marginal likelihood.
         log_evidence_sd: Its Monte Carlo standard error.
-        acceptance: Share of accepted moves. autocorrelation: Longest integrated time, in steps.
+        acceptance: Share of accepted moves.
+        autocorrelation: Longest integrated time, in steps.
         effective: Smallest effective number of draws of any parameter.
     """
 
@@ -94,8 +97,10 @@ def sample_branch(target: LogPosterior, parameters: int, steps: int, seed: int) 
     """Sample a branch with an ensemble sampler and estimate its evidence.
 
     Args:
-        target: The log posterior. parameters: Its dimension.
-        steps: Steps after as many burn-in steps. seed: Seed of walkers and moves.
+        target: The log posterior.
+        parameters: Its dimension.
+        steps: Steps after as many burn-in steps.
+        seed: Seed of walkers and moves.
 
     Raises:
         DataError: When the posterior is nowhere finite.

@@ -20,7 +20,6 @@ from sim.errors import ConfigError
 from sim.paths import value_at, with_value
 from sim.units import FloatArray
 
-
 Z_LIMIT = 2.5
 
 
@@ -31,8 +30,10 @@ class Prior:
     Args:
         paths: Where the value enters the federation; `*` stands for every name at that place.
         distribution: `lognormal` or `logitnormal`.
-        median: Median, in `unit`. sigma: Standard deviation on the logarithmic or logit scale.
-        unit: Unit of the value. source: Reference, or the word assumed.
+        median: Median, in `unit`.
+        sigma: Standard deviation on the logarithmic or logit scale.
+        unit: Unit of the value.
+        source: Reference, or the word assumed.
         mode: `set` replaces the configured value, `scale` multiplies it.
         law: The growth law it belongs to; None for all.
     """
@@ -91,8 +92,9 @@ def load_priors(data: Mapping[str, Any], federation: Federation) -> Priors:
             )
         for path in expanded(federation, prior.paths):
             if not isinstance(value_at(federation, path), (int, float)):
-                raise ConfigError("not a number", f"priors.yaml.{name}.paths",
-                                  "paths of numbers", path)
+                raise ConfigError(
+                    "not a number", f"priors.yaml.{name}.paths", "paths of numbers", path
+                )
     return priors
 
 

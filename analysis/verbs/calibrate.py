@@ -42,8 +42,11 @@ def prepare(config: DictConfig) -> Job:
     largest = max(len(setup.case.priors.names(law)) for law in setup.case.hypotheses.laws)
     laws = sum(weight > 0 for weight in setup.case.hypotheses.laws.values())
     settings = Settings(
-        at_least(options, "runs", 4 * largest * laws), at_least(options, "steps", 50),
-        at_least(options, "keep", 10), setup.seed, setup.jobs,
+        at_least(options, "runs", 4 * largest * laws),
+        at_least(options, "steps", 50),
+        at_least(options, "keep", 10),
+        setup.seed,
+        setup.jobs,
     )
     if hypothesis != "averaged":
         one = {hypothesis: setup.case.hypotheses.hypotheses[hypothesis]}
@@ -88,16 +91,22 @@ def _show(found: Calibrated, console: Console) -> None:
         cells = []
         for name in names:
             row = rows[rows["hypothesis"] == name]
-            cells.append(f"{row['p50'].iloc[0]:.3g} ({row['ratio'].iloc[0]:.2f})" if len(row) else "-")
-        table.add_row(str(parameter), rows["unit"].iloc[0], f"{rows['prior_median'].iloc[0]:.3g}",
-                      *cells)
+            cells.append(
+                f"{row['p50'].iloc[0]:.3g} ({row['ratio'].iloc[0]:.2f})" if len(row) else "-"
+            )
+        table.add_row(
+            str(parameter), rows["unit"].iloc[0], f"{rows['prior_median'].iloc[0]:.3g}", *cells
+        )
     console.print(table)
     left = found.parameters[found.parameters["verdict"] == "left at its prior"]
     for name, rows in left.groupby("hypothesis", sort=False):
-        console.print(f"{name}: the figures leave at their prior: {', '.join(rows['parameter'])}",
-                      highlight=False)
+        console.print(
+            f"{name}: the figures leave at their prior: {', '.join(rows['parameter'])}",
+            highlight=False,
+        )
     for row in found.laws.itertuples():
         console.print(
             f"{row.hypothesis}: growth law {row.law} weighs {row.weight:.2f} "
-            f"(log evidence {row.log_evidence:.2f} ± {row.log_evidence_sd:.2f})", highlight=False,
+            f"(log evidence {row.log_evidence:.2f} ± {row.log_evidence_sd:.2f})",
+            highlight=False,
         )

@@ -21,8 +21,11 @@ class Setup:
     """A checked configuration.
 
     Args:
-        case: Federation, figures, hypotheses and priors. policies: In force.
-        config: The composed configuration as plain data. seed: Seed entropy. jobs: Processes.
+        case: Federation, figures, hypotheses and priors.
+        policies: In force.
+        config: The composed configuration as plain data.
+        seed: Seed entropy.
+        jobs: Processes.
         options: The verb's own keys.
     """
 
@@ -42,7 +45,8 @@ def prepare_setup(config: DictConfig, own: dict[str, type | tuple[type, ...]]) -
     """Check a composed configuration.
 
     Args:
-        config: As composed. own: The verb's own keys and their types.
+        config: As composed.
+        own: The verb's own keys and their types.
 
     Raises:
         ConfigError, DataError: For the first key, type, value or file that cannot be used.
@@ -66,7 +70,11 @@ def prepare_setup(config: DictConfig, own: dict[str, type | tuple[type, ...]]) -
     federation = build_federation(content)
     policies = build_policies(data["policy"])
     return Setup(
-        load_case(federation, folder), policies, data, data["seed"], data["jobs"],
+        load_case(federation, folder),
+        policies,
+        data,
+        data["seed"],
+        data["jobs"],
         {k: data[k] for k in own},
     )
 

@@ -81,8 +81,11 @@ class Kept:
     def __call__(self, result: RunResult) -> tuple:
         """Return tables, summary and the values of the fitted figures."""
         return (
-            result.usage_frame(), result.deployments_frame(), result.serving_frame(),
-            result.summary(), self.values(result),
+            result.usage_frame(),
+            result.deployments_frame(),
+            result.serving_frame(),
+            result.summary(),
+            self.values(result),
         )
 
 
@@ -100,8 +103,10 @@ def execute(job: Job) -> Path:
                 advance(1)
     except BaseException as error:
         _write(folder.path, kept)
-        folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
-                      replicates_finished=len(kept))
+        folder.finish(
+            "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+            replicates_finished=len(kept),
+        )
         raise
     _write(folder.path, kept)
     values = np.array([k[4] for k in kept])
@@ -134,7 +139,12 @@ def comparison_table(table: pd.DataFrame, runs: int) -> Table:
     for row in table.itertuples():
         what = row.resource if row.metric == "usage" else row.metric
         shown.add_row(
-            row.period, row.site, what, row.ledger, row.unit, f"{row.reported:,.0f}",
+            row.period,
+            row.site,
+            what,
+            row.ledger,
+            row.unit,
+            f"{row.reported:,.0f}",
             f"{row.p50:,.0f} [{row.p05:,.0f} - {row.p95:,.0f}]" if runs > 1 else f"{row.p50:,.0f}",
             f"{100 * row.error_frac:+.0f} %",
         )

@@ -47,25 +47,30 @@ def execute(job: Job) -> None:
     console.print(
         f"{federation.name}: {len(federation.sites)} sites, {len(federation.pools)} pools, "
         f"{len(federation.use_cases)} use cases, {len(plan.users)} users, "
-        f"{federation.calendar.months} months; configuration and data can be used", highlight=False,
+        f"{federation.calendar.months} months; configuration and data can be used",
+        highlight=False,
     )
     for name, hypothesis in setup.case.hypotheses.hypotheses.items():
         count = len(targets(setup.case.observations, hypothesis))
-        console.print(f"hypothesis {name}: {count} figures fitted. {hypothesis.says}",
-                      highlight=False)
+        console.print(
+            f"hypothesis {name}: {count} figures fitted. {hypothesis.says}", highlight=False
+        )
     table = contradictions(setup.case.observations)
     away = table[np.abs(table["difference"]) > 1e-9]
     for row in away.itertuples():
         console.print(
             f"the figures contradict each other: {row.resource} {row.period}: the cumulative table "
             f"adds {row.cumulative_increment:,.0f}, the sites add up to {row.site_sum:,.0f} "
-            f"(difference {row.difference:,.0f})", highlight=False,
+            f"(difference {row.difference:,.0f})",
+            highlight=False,
         )
     shown = Table(title=f"Estimated effort of {job.replicates} replicate(s)")
     for name in ("requests", "invocations", "events", "memory", "time on one core"):
         shown.add_column(name, justify="right")
     shown.add_row(
-        f"{len(plan.requests):,}", f"{calls:,}", f"{events:,.0f}",
+        f"{len(plan.requests):,}",
+        f"{calls:,}",
+        f"{events:,.0f}",
         f"{events * _BYTES_PER_EVENT / 1e6:,.0f} MB",
         f"{job.replicates * events * _S_PER_EVENT:,.1f} s",
     )

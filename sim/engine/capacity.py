@@ -18,8 +18,12 @@ class Capacity:
     """Changes what the pools have, and logs their nodes as the accounting would see them.
 
     Args:
-        loop: The event loop. federation: The federation. plan: The replicate's plan (outages).
-        pools: The pools at work. deployments: Whoever is killed by an outage. logs: The logs.
+        loop: The event loop.
+        federation: The federation.
+        plan: The replicate's plan (outages).
+        pools: The pools at work.
+        deployments: Whoever is killed by an outage.
+        logs: The logs.
     """
 
     def __init__(

@@ -7,11 +7,11 @@ from datetime import date
 
 import simpy
 
-from sim.entities import Federation
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.engine.loop import Loop, Order
 from sim.engine.pools import Free, PoolState
 from sim.engine.waiting import Waiting, WaitingRoom
+from sim.entities import Federation
 from sim.errors import EngineError
 from sim.plan.world import Plan
 from sim.policies.base import Policies, PoolView, RequestView
@@ -24,8 +24,12 @@ class Deployments:
     events; the plan knows their sums.
 
     Args:
-        loop: The event loop. federation: The federation. plan: The replicate's plan.
-        policies: One policy of each kind. pools: The pools at work. logs: Where it is written.
+        loop: The event loop.
+        federation: The federation.
+        plan: The replicate's plan.
+        policies: One policy of each kind.
+        pools: The pools at work.
+        logs: Where it is written.
     """
 
     def __init__(
@@ -75,8 +79,10 @@ class Deployments:
             return False
         for deployment in reversed(self.held[r["user"][index]]):
             idle = deployment.last_active_h <= now
-            if idle and deployment.gpus >= r["gpus"][index] and (
-                deployment.cores >= r["cores"][index]
+            if (
+                idle
+                and deployment.gpus >= r["gpus"][index]
+                and (deployment.cores >= r["cores"][index])
             ):
                 self.loop.cancel(self.release_of[deployment.name])
                 self._work(deployment, index, first=0)
@@ -96,8 +102,13 @@ class Deployments:
         waiting.gone = True
         self.logs.withdrawn.append(
             Withdrawn(
-                self._name(waiting), waiting.user, waiting.shape[0], waiting.shape[1],
-                waiting.requested_h, self.loop.now_h, "patience ended",
+                self._name(waiting),
+                waiting.user,
+                waiting.shape[0],
+                waiting.shape[1],
+                waiting.requested_h,
+                self.loop.now_h,
+                "patience ended",
             )
         )
 
@@ -155,8 +166,13 @@ class Deployments:
             return None
         views = [
             PoolView(
-                p.name, p.weight, p.nodes * p.gpus_per_node, p.nodes * p.cores_per_node,
-                p.gpus_held, p.cores_held, group is not None,
+                p.name,
+                p.weight,
+                p.nodes * p.gpus_per_node,
+                p.nodes * p.cores_per_node,
+                p.gpus_held,
+                p.cores_held,
+                group is not None,
             )
             for p, group in zip(there, groups, strict=True)
         ]
@@ -166,8 +182,10 @@ class Deployments:
         group = groups[chosen] if chosen in range(len(there)) else None
         if group is None:
             raise EngineError(
-                "a placement policy chose a pool that does not fit", "policy.placement",
-                "the index of a pool that fits, or None", chosen,
+                "a placement policy chose a pool that does not fit",
+                "policy.placement",
+                "the index of a pool that fits, or None",
+                chosen,
             )
         return there[chosen], group
 
@@ -178,8 +196,15 @@ class Deployments:
         gpus, cores, ram_gb = waiting.shape
         node = pool.take(group, gpus, cores, ram_gb)
         deployment = Deployment(
-            self._name(waiting), waiting.user, pool.name, node, gpus, cores, ram_gb,
-            waiting.requested_h, self.loop.now_h,
+            self._name(waiting),
+            waiting.user,
+            pool.name,
+            node,
+            gpus,
+            cores,
+            ram_gb,
+            waiting.requested_h,
+            self.loop.now_h,
         )
         self.logs.deployments.append(deployment)
         self.held[waiting.user].append(deployment)
@@ -241,9 +266,7 @@ class Deployments:
         in_gap = cut >= now and left > segment.first
         segment.end_h = cut - r["gap_h"][first + left - 1] if in_gap else now
         part = int(deployment.name.rsplit(".", 1)[1]) + 1
-        self.loop.at(
-            now + r["restart_h"][request], Order.ARRIVAL, self._ask, request, left, part
-        )
+        self.loop.at(now + r["restart_h"][request], Order.ARRIVAL, self._ask, request, left, part)
 
     def finish(self) -> None:
         """Log what still runs at the horizon as such."""

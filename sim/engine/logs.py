@@ -21,9 +21,10 @@ class Segment:
     """The work of one request inside a deployment.
 
     Args:
-        request: Index of the request. first: Number of its first burst played here.
-        start_h: When that burst started, h. end_h: When computing ended here (the last burst's
-            end, or the cut).
+        request: Index of the request.
+        first: Number of its first burst played here.
+        start_h: When that burst started, h.
+        end_h: When computing ended here (the last burst's end, or the cut).
     """
 
     request: int
@@ -38,9 +39,12 @@ class Deployment:
 
     Args:
         name: `use_case/user#request.part`; unique.
-        user: Index of the user. pool: Name of the pool. node: Number of the node in it.
+        user: Index of the user.
+        pool: Name of the pool.
+        node: Number of the node in it.
         gpus, cores, ram_gb: What it holds.
-        requested_h: When it was asked for. started_h: When it started.
+        requested_h: When it was asked for.
+        started_h: When it started.
         segments: The work in it, in order of time.
         released_h: When it was released, None while it is held.
         ended: Why it was released, None while it is held.
@@ -105,7 +109,7 @@ class Replica:
 
 @dataclass(slots=True)
 class Served:
-    """An invocation: arrival, start and end of its computing in h; cold if a replica was started."""
+    """An invocation: arrival, start and end of computing in h; cold if it started a replica."""
 
     use_case: str
     arrival_h: float

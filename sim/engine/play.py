@@ -44,9 +44,7 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
     return logs
 
 
-def _applications(
-    loop: Loop, federation: Federation, plan: Plan, logs: Logs
-) -> list[ReplicaSet]:
+def _applications(loop: Loop, federation: Federation, plan: Plan, logs: Logs) -> list[ReplicaSet]:
     """Set up clusters and replica sets; log the clusters' nodes, which nothing else changes."""
     sets: list[ReplicaSet] = []
     for name, cluster in federation.clusters.items():
@@ -57,22 +55,26 @@ def _applications(
             if federation.applications[federation.use_cases[n].application or ""].cluster == name
         }
         marks = sorted(inv.hosted_h for inv in tenants.values())
-        nodes = [cluster.nodes_base + cluster.nodes_per_application * k for k in range(len(marks) + 1)]
+        nodes = [
+            cluster.nodes_base + cluster.nodes_per_application * k for k in range(len(marks) + 1)
+        ]
         steps: list[Step] = [
             (time, float(round(count) * cluster.cores_per_node))
             for time, count in zip([since_h, *marks], nodes, strict=True)
         ]
         horizon = federation.calendar.horizon_h
-        logs.cluster_nodes.extend(
-            as_intervals(name, [s for s in steps if s[0] < horizon], horizon)
-        )
+        logs.cluster_nodes.extend(as_intervals(name, [s for s in steps if s[0] < horizon], horizon))
         cores = ClusterCores(0)
         for time, total in steps:
             loop.at(time, Order.CAPACITY, _resize, cores, int(total))
         sets += [
             ReplicaSet(
-                loop, n, federation.applications[federation.use_cases[n].application or ""], inv,
-                cores, logs,
+                loop,
+                n,
+                federation.applications[federation.use_cases[n].application or ""],
+                inv,
+                cores,
+                logs,
             )
             for n, inv in tenants.items()
         ]

@@ -16,7 +16,8 @@ class PoolState:
     fits is taken, and in it the node with the smallest number.
 
     Args:
-        name: Name of the pool. pool: Its description.
+        name: Name of the pool.
+        pool: Its description.
     """
 
     def __init__(self, name: str, pool: Pool) -> None:

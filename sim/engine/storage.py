@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.engine.logs import Logs
+from sim.engine.logs import Ended, Logs
 from sim.entities import Federation, Store, StoreRole
 from sim.plan.world import Plan
 from sim.units import GB_PER_TB, MB_PER_TB, FloatArray, IntArray
@@ -22,8 +22,11 @@ class StorageLog:
     """Intervals of bytes kept and of volumes; all arrays of one shape each.
 
     Args:
-        store: Index of the store. use_case: Index of the use case, -1 for a volume.
-        start_h: From when, h. end_h: Until when, h. amount_tb: How much, in TB.
+        store: Index of the store.
+        use_case: Index of the use case, -1 for a volume.
+        start_h: From when, h.
+        end_h: Until when, h.
+        amount_tb: How much, in TB.
         volume: Whether the interval is a volume (provisioned) or files (allocated).
     """
 
@@ -59,8 +62,12 @@ def storage_log(federation: Federation, plan: Plan, logs: Logs) -> StorageLog:
             parts += _chain(federation, names, name, _share(federation, name, brought[store.role]))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return StorageLog(
-        columns[0].astype(np.int64), columns[1].astype(np.int64), columns[2], columns[3],
-        columns[4], columns[5].astype(bool),
+        columns[0].astype(np.int64),
+        columns[1].astype(np.int64),
+        columns[2],
+        columns[3],
+        columns[4],
+        columns[5].astype(bool),
     )
 
 
@@ -68,7 +75,7 @@ def _data_files(federation: Federation, plan: Plan, logs: Logs) -> _Files:
     """Collect data sets, checkpoints and files of end users."""
     index = {name: i for i, name in enumerate(plan.lives)}
     of_user = np.array([index[u.use_case] for u in plan.users])
-    ended = [d for d in logs.deployments if d.gpus and d.released_h < federation.calendar.horizon_h]
+    ended = [d for d in logs.deployments if d.gpus and d.ended is not Ended.HORIZON]
     checkpoints = np.array([d.released_h for d in ended], dtype=np.float64)
     owners = of_user[[d.user for d in ended]] if ended else np.empty(0, dtype=np.int64)
     kept_tb = {
@@ -101,13 +108,17 @@ def _image_files(plan: Plan) -> _Files:
 
 
 def _in_order(
-    times: list[FloatArray], cases: list[IntArray], amounts: list[FloatArray],
+    times: list[FloatArray],
+    cases: list[IntArray],
+    amounts: list[FloatArray],
     late: list[FloatArray],
 ) -> _Files:
     time = np.concatenate(times)
     order = np.argsort(time, kind="stable")
     return _Files(
-        time[order], np.concatenate(cases)[order], np.concatenate(amounts)[order],
+        time[order],
+        np.concatenate(cases)[order],
+        np.concatenate(amounts)[order],
         np.concatenate(late)[order],
     )
 
@@ -117,9 +128,7 @@ def _share(federation: Federation, name: str, files: _Files) -> _Files:
     role = federation.stores[name].role
     targets = {s.migrates_to for s in federation.stores.values()}
     firsts = [n for n, s in federation.stores.items() if s.role is role and n not in targets]
-    return _Files(
-        files.time_h, files.use_case, files.amount_tb / len(firsts), files.catch_up_h
-    )
+    return _Files(files.time_h, files.use_case, files.amount_tb / len(firsts), files.catch_up_h)
 
 
 def _chain(
@@ -149,7 +158,12 @@ def _chain(
 
 
 def _intervals(
-    index: int, store: Store, files: _Files, stays: np.ndarray, start: FloatArray, opened: float,
+    index: int,
+    store: Store,
+    files: _Files,
+    stays: np.ndarray,
+    start: FloatArray,
+    opened: float,
     until: float,
 ) -> list[tuple[FloatArray, ...]]:
     """Return the intervals of files and volumes of one store until it closes."""
@@ -166,13 +180,19 @@ def _intervals(
     count, volumes = len(time), int(real.sum())
     return [
         (
-            np.full(count, float(index)), case.astype(np.float64), time, np.full(count, until),
-            amount, np.zeros(count),
+            np.full(count, float(index)),
+            case.astype(np.float64),
+            time,
+            np.full(count, until),
+            amount,
+            np.zeros(count),
         ),
         (
-            np.full(volumes, float(index)), np.full(volumes, -1.0), begins[real], ends[real],
-            sizes[real], np.ones(volumes),
+            np.full(volumes, float(index)),
+            np.full(volumes, -1.0),
+            begins[real],
+            ends[real],
+            sizes[real],
+            np.ones(volumes),
         ),
     ]
-
-

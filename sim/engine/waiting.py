@@ -15,10 +15,13 @@ class Waiting:
     """A request that waits.
 
     Args:
-        request: Index of the request in the plan. first: First burst that is left.
+        request: Index of the request in the plan.
+        first: First burst that is left.
         part: 0 for the request itself, then its continuations after a kill.
-        requested_h: When it was asked for, h. order: Running number in the waiting room.
-        user: Index of the user. shape: What it needs.
+        requested_h: When it was asked for, h.
+        order: Running number in the waiting room.
+        user: Index of the user.
+        shape: What it needs.
         timer: The end of its patience.
     """
 

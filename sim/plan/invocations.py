@@ -18,8 +18,8 @@ class Invocations:
 
     Args:
         arrival_h: When the request comes, h since the start.
-        service_h: How long a warm replica computes for it. cold_h: How long a new replica would
-            take to be ready for it.
+        service_h: How long a warm replica computes for it.
+        cold_h: How long a new replica would take to be ready for it.
         hosted_h: When the application is hosted first, h (a scalar; may lie beyond the horizon).
     """
 
@@ -30,7 +30,10 @@ class Invocations:
 
 
 def draw_invocations(
-    federation: Federation, use_case: str, application: Application, serving_h: float,
+    federation: Federation,
+    use_case: str,
+    application: Application,
+    serving_h: float,
     streams: Streams,
 ) -> Invocations:
     """Draw the invocations of one application from the day its use case serves.

@@ -22,16 +22,23 @@ class Requests:
 
     Args:
         arrival_h: When the user asks, h since the start.
-        user: Index of the user. number: Running number among the user's requests, from 0.
+        user: Index of the user.
+        number: Running number among the user's requests, from 0.
         phase: Index of the phase the use case was in.
-        gpus: Whole GPUs asked for. cores: Reserved cores. ram_gb: Memory in GB.
-        burst_first: Index of the first burst. burst_count: Number of bursts (at least 1).
-        site_draw: Uniform that picks the home pool. reuse_draw: Uniform for the re-use of a held
-            deployment. forget_draw: Uniform against which the probability to forget is held.
-        hold_h: How long the deployment is held if forgotten. prompt_h: How long if not.
-        patience_h: How long the user waits in the queue. restart_h: Pause before a killed
-            deployment is asked for again.
-        burst_h: Length of each burst, shape (bursts,). gap_h: Pause after each burst.
+        gpus: Whole GPUs asked for.
+        cores: Reserved cores.
+        ram_gb: Memory in GB.
+        burst_first: Index of the first burst.
+        burst_count: Number of bursts (at least 1).
+        site_draw: Uniform that picks the home pool.
+        reuse_draw: Uniform for the re-use of a held deployment.
+        forget_draw: Uniform against which the probability to forget is held.
+        hold_h: How long the deployment is held if forgotten.
+        prompt_h: How long if not.
+        patience_h: How long the user waits in the queue.
+        restart_h: Pause before a killed deployment is asked for again.
+        burst_h: Length of each burst, shape (bursts,).
+        gap_h: Pause after each burst.
         before_h: Time from the first burst's start to each burst's start, shape (bursts,).
     """
 
@@ -64,17 +71,24 @@ _PER_BURST = ("burst_h", "gap_h", "before_h")
 
 
 def draw_user_requests(
-    federation: Federation, life: Life, joined_h: float, clock: WorkClock, user: int, path: str,
+    federation: Federation,
+    life: Life,
+    joined_h: float,
+    clock: WorkClock,
+    user: int,
+    path: str,
     streams: Streams,
 ) -> Requests:
     """Draw all requests of one user, from the user's own streams.
 
     Args:
-        federation: The federation. life: The life of the user's use case.
+        federation: The federation.
+        life: The life of the user's use case.
         joined_h: When the user joined, h.
         clock: The user's working hours.
         user: Index of the user, kept in the requests.
-        path: Path of the user's streams. streams: The replicate's streams.
+        path: Path of the user's streams.
+        streams: The replicate's streams.
     """
     demand = federation.demand
     arrival, piece = _arrivals(federation, life, joined_h, clock, path, streams)
@@ -116,7 +130,11 @@ def draw_user_requests(
 
 
 def _arrivals(
-    federation: Federation, life: Life, joined_h: float, clock: WorkClock, path: str,
+    federation: Federation,
+    life: Life,
+    joined_h: float,
+    clock: WorkClock,
+    path: str,
     streams: Streams,
 ) -> tuple[FloatArray, IntArray]:
     """Draw arrivals by time change: unit-rate gaps laid on the user's cumulative intensity."""
@@ -150,7 +168,8 @@ def _bursts(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     total = int(counts.sum())
     lengths = lognormal(
-        demand.burst_h * np.repeat(scale, counts), demand.burst_sigma,
+        demand.burst_h * np.repeat(scale, counts),
+        demand.burst_sigma,
         streams.stream(path, "burst_length").standard_normal(total),
     )
     gaps = lognormal(

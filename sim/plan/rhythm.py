@@ -21,8 +21,8 @@ class WorkClock:
     """Turns working time into clock time.
 
     Args:
-        effective_h: Cumulative effective hours at each whole hour since the start, shape
-            (horizon_h + 1,); it grows by one an hour on average over a week without holidays.
+        effective_h: Cumulative effective hours at each whole hour since the start, shape (horizon_h
+            + 1,); it grows by one an hour on average over a week without holidays.
         hours: The whole hours themselves, same shape.
     """
 
@@ -77,7 +77,9 @@ def _local_hours(time_zone: str, calendar: ProjectCalendar, count: int) -> pd.Da
         return pd.date_range(calendar.start_utc, periods=count, freq="h").tz_convert(time_zone)
     except (KeyError, ValueError, OSError) as error:
         raise ConfigError(
-            "unknown time zone", "federation.time_zones", "an IANA name such as Europe/Madrid",
+            "unknown time zone",
+            "federation.time_zones",
+            "an IANA name such as Europe/Madrid",
             time_zone,
         ) from error
 
@@ -88,7 +90,9 @@ def _free_days(country: str, calendar: ProjectCalendar) -> np.ndarray:
         days = holidays.country_holidays(country, years=range(calendar.start.year, last.year + 1))
     except NotImplementedError as error:
         raise ConfigError(
-            "country without known holidays", "federation.use_cases", "an ISO 3166 alpha-2 code",
+            "country without known holidays",
+            "federation.use_cases",
+            "an ISO 3166 alpha-2 code",
             country,
         ) from error
     return np.array(sorted(days), dtype="datetime64[D]")

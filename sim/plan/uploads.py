@@ -1,4 +1,4 @@
-"""Files that use cases bring: data sets uploaded phase by phase, and images pushed to a registry."""
+"""Files that use cases bring: data sets uploaded phase by phase, images pushed to a registry."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Uploads:
 
     Args:
         time_h: When a batch arrives, h since the start, shape (batches,).
-        amount_tb: Its size in TB. catch_up_h: How long after a migration it follows if it did not
-            fit before.
+        amount_tb: Its size in TB.
+        catch_up_h: How long after a migration it follows if it did not fit before.
     """
 
     time_h: FloatArray
@@ -52,15 +52,11 @@ def draw_images(federation: Federation, name: str, life: Life, streams: Streams)
     files, path = federation.files, f"use_case/{name}"
     times = _batch_times(federation, life, streams.stream(path, "image_times"))
     normals = streams.stream(path, "image_sizes").standard_normal(len(times))
-    gb = lognormal(
-        files.images_gb_per_month / files.uploads_per_month, files.images_sigma, normals
-    )
+    gb = lognormal(files.images_gb_per_month / files.uploads_per_month, files.images_sigma, normals)
     return Uploads(times, gb / GB_PER_TB, np.zeros(len(times)))
 
 
-def _batch_times(
-    federation: Federation, life: Life, stream: np.random.Generator
-) -> FloatArray:
+def _batch_times(federation: Federation, life: Life, stream: np.random.Generator) -> FloatArray:
     """Return the times of a Poisson process from the first day to the horizon, in h."""
     first, horizon_h = max(float(life.starts_h[0]), 0.0), federation.calendar.horizon_h
     mean_h, blocks, reached = MONTH_H / federation.files.uploads_per_month, [], first

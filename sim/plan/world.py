@@ -55,12 +55,15 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
     """
     streams = Streams(seed, replicate)
     lives = {name: draw_life(federation, name, streams) for name in federation.use_cases}
-    users, parts = [], []
+    users: list[User] = []
+    parts = []
     for name, use_case in federation.use_cases.items():
         for k, joined_h in enumerate(lives[name].users_join_h.tolist()):
             country = use_case.countries[k % len(use_case.countries)]
             clock = work_clock(
-                country, federation.time_zones[country], federation.demand.rhythm,
+                country,
+                federation.time_zones[country],
+                federation.demand.rhythm,
                 federation.calendar,
             )
             path = f"use_case/{name}/user/{k}"

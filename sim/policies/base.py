@@ -18,7 +18,9 @@ class RequestView(NamedTuple):
     """A request as a policy sees it.
 
     Args:
-        user: Index of the user. gpus: GPUs asked for. cores: Cores asked for.
+        user: Index of the user.
+        gpus: GPUs asked for.
+        cores: Cores asked for.
         gpus_held: GPUs the user holds at this moment.
         day: The UTC day, for dated policies.
         site_draw: Uniform on [0, 1) drawn for the choice of a home pool.
@@ -36,8 +38,10 @@ class PoolView(NamedTuple):
     """A pool as a placement policy sees it.
 
     Args:
-        name: Name of the pool. weight: Its relative weight as a home.
-        gpus: GPUs of its nodes. cores: Cores of its nodes. gpus_held, cores_held: In use.
+        name: Name of the pool.
+        weight: Its relative weight as a home.
+        gpus: GPUs of its nodes.
+        cores: Cores of its nodes. gpus_held, cores_held: In use.
         fits: Whether the request fits on one of its nodes now.
     """
 

@@ -27,7 +27,9 @@ class GpuQuota:
         """Refuse a quota that would lock everybody out for ever."""
         if self.gpus_per_user < 1:
             raise ConfigError(
-                "impossible quota", "policy.admission.gpus_per_user", "at least 1 GPU",
+                "impossible quota",
+                "policy.admission.gpus_per_user",
+                "at least 1 GPU",
                 self.gpus_per_user,
             )
 

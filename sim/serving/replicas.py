@@ -47,8 +47,12 @@ class ReplicaSet:
     """The replicas of one application.
 
     Args:
-        loop: The event loop. use_case: Whose application. application: Its description.
-        invocations: Who calls when. cores: The cluster it runs on. logs: The logs.
+        loop: The event loop.
+        use_case: Whose application.
+        application: Its description.
+        invocations: Who calls when.
+        cores: The cluster it runs on.
+        logs: The logs.
     """
 
     def __init__(
@@ -119,9 +123,7 @@ class ReplicaSet:
     def _compute(self, index: int, replica_h: float, start_h: float, cold: bool) -> None:
         end_h = start_h + self.service_h[index]
         self.busy[index] = (replica_h, start_h)
-        self.logs.served.append(
-            Served(self.use_case, self.arrival_h[index], start_h, end_h, cold)
-        )
+        self.logs.served.append(Served(self.use_case, self.arrival_h[index], start_h, end_h, cold))
         self.loop.at(end_h, Order.RELEASE, self._finish, index)
 
     def _finish(self, index: int) -> None:

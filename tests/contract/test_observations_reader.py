@@ -96,7 +96,7 @@ def test_missing_file_is_named_with_its_nearest_neighbour(write: Writer) -> None
 
 def test_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     """A folder ends in a traceback."""
-    with pytest.raises(DataError, match="cannot be read.*expected a readable CSV file"):
+    with pytest.raises(DataError, match=r"cannot be read.*expected a readable CSV file"):
         load_observations(tmp_path)
 
 

@@ -47,7 +47,10 @@ def _refused(capsys, here: Path, *arguments: str) -> str:
         (["run", "federation=tiny", "seed=-1"], "0 or more"),
         (["run", "federation=tiny", "federation.demand.hold_h=long"], "demand.hold_h"),
         (["run", "federation=tiny", "federation.demand.requests_per_user_week=-1"], "-1"),
-        (["run", "federation=tiny", "federation.pools.north-gpu.site=Nort"], "did you mean 'North'"),
+        (
+            ["run", "federation=tiny", "federation.pools.north-gpu.site=Nort"],
+            "did you mean 'North'",
+        ),
         (["run", "federation=tiny", "federation.pools.north-gpu.joined=null"], "joined"),
         (["run", "federation=tinny"], "did you mean 'tiny'"),
         (["run", "federation=./nowhere/at/all"], "no such file"),
@@ -109,8 +112,12 @@ def test_run_writes_the_declared_tables(capsys, here) -> None:
     assert manifest["config"]["replicates"] == 2
     assert len(manifest["input_sha256"]["observations.csv"]) == 64
     assert {p.name for p in folder.iterdir()} == {
-        "usage.parquet", "deployments.parquet", "serving.parquet", "summary.json",
-        "manifest.json", "comparison.csv",
+        "usage.parquet",
+        "deployments.parquet",
+        "serving.parquet",
+        "summary.json",
+        "manifest.json",
+        "comparison.csv",
     }
     assert str(folder) in capsys.readouterr().out
 
@@ -134,17 +141,22 @@ def test_own_federation_by_path(here) -> None:
 
 def _start(here: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "analysis.cli", *arguments], cwd=here, text=True,
+        [sys.executable, "-m", "analysis.cli", *arguments],
+        cwd=here,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 
 @pytest.mark.slow
 def test_two_runs_at_once_have_two_folders(here) -> None:
     """Two runs started at the same moment would write into one folder."""
-    runs = [_start(here, "run", "federation=tiny", "parameters=configured", "jobs=1")
-            for _ in range(2)]
+    runs = [
+        _start(here, "run", "federation=tiny", "parameters=configured", "jobs=1") for _ in range(2)
+    ]
     assert [p.wait(120) for p in runs] == [0, 0]
     for process in runs:
         process.communicate()

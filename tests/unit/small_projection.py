@@ -20,7 +20,10 @@ PERIODS = {"M13-M15": range(13, 16), "M16-M18": range(16, 19)}
 
 def observations() -> pd.DataFrame:
     """Return a report of two sites, one of them with a blank half-year."""
-    columns = "id,table,installation,site,metric,resource,ledger,period,value,unit,note".split(",")
+    columns = [
+        "id", "table", "installation", "site", "metric", "resource", "ledger", "period", "value",
+        "unit", "note",
+    ]
     blank = float("nan")
     rows = [
         ("a1", "2.3", "A GPU", "A", "usage", "gpu", "allocated", "M1-M6", 90.0, "GPU-h", ""),
