@@ -41,8 +41,12 @@ def run_page(page: Path) -> bool:
         for command in commands(page.read_text(encoding="utf-8")):
             began = time.monotonic()
             done = subprocess.run(
-                ["bash", "-c", command], cwd=folder, env={**os.environ, "PATH": path},
-                capture_output=True, text=True, check=False,
+                ["bash", "-c", command],
+                cwd=folder,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
             )
             print(f"{page}: {command}  [{time.monotonic() - began:.1f} s]", flush=True)
             if done.returncode:

@@ -14,8 +14,12 @@ from sim.errors import DataError
 
 def _prior(**changes: object) -> Prior:
     values = {
-        "paths": ("demand.hold_h",), "distribution": "lognormal", "median": 48.0, "sigma": 0.5,
-        "unit": "h", "source": "assumed",
+        "paths": ("demand.hold_h",),
+        "distribution": "lognormal",
+        "median": 48.0,
+        "sigma": 0.5,
+        "unit": "h",
+        "source": "assumed",
     }
     return Prior(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -83,8 +87,9 @@ def _linear_gaussian() -> tuple[LogPosterior, float, np.ndarray, np.ndarray]:
     """Return a posterior whose mean, sd and evidence are known in closed form."""
     random = np.random.default_rng(5)
     z = random.standard_normal((4000, 2))
-    emulator = fit_emulator(z, np.column_stack([z[:, 0] * 2.0]) + 0.3 *
-                            random.standard_normal((4000, 1)))
+    emulator = fit_emulator(
+        z, np.column_stack([z[:, 0] * 2.0]) + 0.3 * random.standard_normal((4000, 1))
+    )
     observed, noise = np.array([3.0]), np.array([0.4])
     target = LogPosterior(emulator, (0,), observed, noise)
     variance = float(target.covariance[0, 0])

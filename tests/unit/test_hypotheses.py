@@ -49,9 +49,7 @@ def test_each_reading_fits_its_own_gpu_figure_of_m13_to_m18(observations, hypoth
     }
     site_figure = ("ifca_gpu_m13_m18", "allocated", 14808.0)
     assert found["site"] == {site_figure}
-    assert found["provisioned"] == {
-        site_figure, ("increment_gpu_m13_m18", "provisioned", 90398.0)
-    }
+    assert found["provisioned"] == {site_figure, ("increment_gpu_m13_m18", "provisioned", 90398.0)}
     assert found["unreported"] == {("increment_gpu_m13_m18", "allocated", 90398.0)}
 
 
