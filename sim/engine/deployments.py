@@ -228,11 +228,10 @@ class Deployments:
 
     def _release(self, deployment: Deployment, ended: Ended) -> None:
         self._end(deployment, ended)
-        for waiting in self.room.released_by(deployment.user):
-            self.room.join(waiting)
         self.serve_waiting()
 
     def _end(self, deployment: Deployment, ended: Ended) -> None:
+        """Take a deployment off its node; what its user was held back for may ask again."""
         deployment.released_h, deployment.ended = self.loop.now_h, ended
         del self.release_of[deployment.name]
         del self.running[deployment.pool][deployment.name]
@@ -240,6 +239,8 @@ class Deployments:
         self.pool_named[deployment.pool].give_back(
             deployment.node, deployment.gpus, deployment.cores, deployment.ram_gb
         )
+        for waiting in self.room.released_by(deployment.user):
+            self.room.join(waiting)
 
     def kill_pool(self, name: str, ended: Ended) -> None:
         """End all deployments of a pool; unfinished work comes back as new requests."""
@@ -247,6 +248,7 @@ class Deployments:
             self.loop.cancel(self.release_of[deployment.name])
             self._end(deployment, ended)
             self._continue_elsewhere(deployment)
+        self.serve_waiting()
 
     def _continue_elsewhere(self, deployment: Deployment) -> None:
         segment, now = deployment.segments[-1], self.loop.now_h
