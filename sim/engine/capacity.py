@@ -93,11 +93,12 @@ class Capacity:
         state.nodes = 0
 
     def _review(self) -> None:
-        waiting_gpus, waiting = self.deployments.room.gpus(), len(self.deployments.room)
+        room = self.deployments.room
+        waits = {with_gpus: room.anybody_waits(with_gpus) for with_gpus in (True, False)}
         for state in self.pools:
             if state.nodes == 0 or state.out:
                 continue
-            short = waiting_gpus > 0 if state.pool.gpus_per_node else waiting > waiting_gpus
+            short = waits[state.pool.gpus_per_node > 0]
             wanted = nodes_wanted(
                 state.pool, self.federation.growth, state.nodes, state.nodes_at_peak(), short
             )

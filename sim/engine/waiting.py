@@ -81,11 +81,9 @@ class WaitingRoom:
         """Take a head out of its line."""
         self._lines[waiting.shape].popleft()
 
-    def __len__(self) -> int:
-        """Return how many wait, those held back included."""
-        lines = [*self._lines.values(), *self._held_back.values()]
-        return sum(not w.gone for line in lines for w in line)
-
-    def gpus(self) -> int:
-        """Return the GPUs that waiting requests ask for (those held back not counted)."""
-        return sum(w.shape[0] for line in self._lines.values() for w in line if not w.gone)
+    def anybody_waits(self, with_gpus: bool) -> bool:
+        """Return whether a request with (or without) GPUs lacks room; who is held back does not."""
+        return any(
+            (shape[0] > 0) == with_gpus and any(not w.gone for w in line)
+            for shape, line in self._lines.items()
+        )
