@@ -128,7 +128,7 @@ class ReplicaSet:
 
     def _finish(self, index: int) -> None:
         started, _ = self.busy.pop(index)
-        if self.waiting and self.window_h > 0.0:
+        if self.waiting and (self.window_h > 0.0 or self.count <= self.keep):
             self.idle.append((started, None))
             self.serve_waiting()
         elif self.window_h == 0.0 and self.count > self.keep:
