@@ -138,7 +138,7 @@ def as_intervals(owner: str, steps: Sequence[Step], until_h: float) -> list[Held
     >>> as_intervals("a", [(0.0, 2.0), (3.0, 4.0)], 5.0)[1]
     Held(owner='a', start_h=3.0, end_h=5.0, quantity=4.0)
     """
-    ends = [time for time, _ in steps[1:]] + [until_h]
+    ends = [time for time, _ in steps[1:]] + [until_h] * bool(steps)
     return [
         Held(owner, start, end, quantity)
         for (start, quantity), end in zip(steps, ends, strict=True)

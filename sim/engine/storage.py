@@ -60,6 +60,7 @@ def storage_log(federation: Federation, plan: Plan, logs: Logs) -> StorageLog:
     for name, store in federation.stores.items():
         if name not in targets:
             parts += _chain(federation, names, name, _share(federation, name, brought[store.role]))
+    parts.append((np.empty(0),) * 6)  # a federation may have no stores
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return StorageLog(
         columns[0].astype(np.int64),
