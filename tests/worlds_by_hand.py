@@ -199,7 +199,7 @@ def played(
 
 
 def story(logs: Logs) -> list[tuple[float, str, str]]:
-    """Return (time in h, name, what) of every end, start and withdrawal, in this order where times agree."""
+    """Return (time in h, name, what); where times agree ends first, then starts."""
     ended = [
         (d.released_h or 0.0, d.name, d.ended.value if d.ended else "") for d in logs.deployments
     ]

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date
 
 from sim.engine.logs import Held
+from sim.entities import Service
+from sim.paths import with_value
 from sim.plan.outages import PoolOutage
 from sim.policies.base import Policies
 from sim.policies.first_fit import FirstFit
@@ -13,7 +15,7 @@ from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
 from sim.policies.open_admission import OpenAdmission
-from tests.worlds_by_hand import START, Ask, federation, played, pool, story
+from tests.worlds_by_hand import START, Ask, application, federation, played, pool, story
 
 PROMPT, LATE, OUT = "released promptly", "released late", "pool out"
 CLOSED, HORIZON, GONE = "pool closed", "still running at the horizon", "patience ended"
@@ -334,3 +336,14 @@ def test_cores_waited_for_are_not_outnumbered_by_gpus() -> None:
     asks = [Ask(0.0, gpus=g, user=u, bursts=(2000.0,)) for u, g in enumerate((4, 0, 4, 0))]
     logs = played(growing, asks)
     assert [(d.user, d.started_h) for d in logs.deployments] == [(0, 0.0), (1, 0.0), (3, 744.0)]
+
+
+def test_services_that_begin_after_the_horizon_cost_nothing() -> None:
+    """A shorter horizon would make a later service or cluster an error, or bill it."""
+    service = Service("Here", 4.0, 4.0, 2.0, date(2025, 1, 1))
+    app = application()
+    later = federation(app=app, services={"later": service})
+    later = with_value(later, "clusters.cluster.since", date(2025, 1, 1))
+    for law in ("saturating", "deployed"):
+        logs = played(with_value(later, "growth.law", law))
+        assert (logs.services, logs.cluster_nodes) == ([], [])
