@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.federations import Case
 from analysis.frames import AVERAGED
 from analysis.hypotheses import Target, all_targets, targets
-from analysis.outputs import TargetValues, subset
+from analysis.outputs import TargetValues, accounted, subset
 from sim.entities import Federation
 from sim.runner import RunResult
 from sim.timeline import months_of
@@ -99,24 +99,28 @@ def usage_draws(
     parts = []
     for name, runs in members(ensemble, case).items():
         cube = np.stack([_by_period(ensemble.kept[i].monthly, periods) for i in runs])
-        cube = np.concatenate([cube, cube.sum(axis=2, keepdims=True)], axis=2)
-        branch = [ensemble.hypothesis[i] for i in runs]
         for r, resource in enumerate(RESOURCES):
             ledgers = LEDGERS[:2] if resource == "storage" else LEDGERS
             values = {ledger: cube[:, :, :, r, LEDGERS.index(ledger)] for ledger in ledgers}
-            values["reported"] = np.stack(
-                [
-                    cube[k, :, :, r, LEDGERS.index(_reported(case, b, resource))]
-                    for k, b in enumerate(branch)
-                ]
-            )
+            shown = [as_reported(ensemble, case, i, resource) for i in runs]
+            values["reported"] = np.stack([_by_period(series, periods) for series in shown])
             for ledger, value in values.items():
-                parts.append(_tidy(value, name, [p for p, _ in periods], sites, resource, ledger))
+                whole = np.concatenate([value, value.sum(axis=2, keepdims=True)], axis=2)
+                parts.append(_tidy(whole, name, [p for p, _ in periods], sites, resource, ledger))
     return pd.concat(parts, ignore_index=True)
 
 
-def _reported(case: Case, hypothesis: str, resource: str) -> str:
-    return case.hypotheses.hypotheses[hypothesis].reported[resource]  # type: ignore[index]
+def as_reported(ensemble: Ensemble, case: Case, run: int, resource: str) -> FloatArray:
+    """Return what the accounting would show of a run, shape (months, sites).
+
+    The ledger is the one that the run's hypothesis names; sites without a row for the resource
+    show nothing.
+    """
+    reported = case.hypotheses.hypotheses[ensemble.hypothesis[run]].reported
+    ledger = LEDGERS.index(reported[resource])  # type: ignore[index]
+    rows = accounted(case.federation)
+    shown = np.array([(site, resource) in rows for site in case.federation.sites])
+    return ensemble.kept[run].monthly[:, :, RESOURCES.index(resource), ledger] * shown
 
 
 def _by_period(monthly: FloatArray, periods: Sequence[tuple[str, range]]) -> FloatArray:
@@ -155,9 +159,9 @@ def monthly_draws(ensemble: Ensemble, case: Case, months: range) -> pd.DataFrame
     for name, runs in members(ensemble, case).items():
         for k, i in enumerate(runs):
             branch = ensemble.hypothesis[i]
-            for r, resource in enumerate(RESOURCES):
-                ledger = LEDGERS.index(_reported(case, branch, resource))
-                series = ensemble.kept[i].monthly[months.start - 1 : months.stop - 1, :, r, ledger]
+            for resource in RESOURCES:
+                series = as_reported(ensemble, case, i, resource)
+                series = series[months.start - 1 : months.stop - 1]
                 rows.append(
                     pd.DataFrame(
                         {

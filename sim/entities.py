@@ -244,7 +244,10 @@ class Demand:
 
 @dataclass(frozen=True)
 class Files:
-    """How much the use cases keep: lognormal data sets, image builds, end users' files."""
+    """How much the use cases keep: lognormal data sets, container images.
+
+    `images_gb_per_month` is at the intensity of the training phase (1) and follows that of others.
+    """
 
     dataset_tb: NonNegative
     dataset_sigma: NonNegative

@@ -17,7 +17,8 @@ from analysis.calibration.posterior import Branch, LogPosterior, sample_branch
 from analysis.federations import Case
 from analysis.fingerprint import digest
 from analysis.hypotheses import Target, all_targets, logged, targets
-from analysis.outputs import subset
+from analysis.outputs import TargetValues, accounted, subset
+from analysis.storing import write_parquet
 from sim import MODEL_VERSION
 from sim.policies.base import Policies
 
@@ -74,21 +75,39 @@ def made_from(case: Case, policies: Policies) -> dict[str, str]:
     }
 
 
-def design_folder(root: Path, case: Case, policies: Policies, settings: Settings, law: str) -> Path:
-    """Return where the runs of a design are kept: named by everything they depend on."""
-    figures = [(t.id, t.ledger) for t in all_targets(case.observations, case.hypotheses)]
-    source = made_from(case, policies)
-    key = digest(
-        source["federation"],
-        source["priors"],
-        source["policies"],
-        MODEL_VERSION,
-        settings.runs,
-        settings.seed,
-        law,
-        figures,
-    )
-    return root / f"design-{law}-{key}"
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What every step of a calibration needs."""
+
+    case: Case
+    policies: Policies
+    settings: Settings
+    kept: Path
+    figures: tuple[Target, ...]
+    laws: tuple[str, ...]
+
+    def folder(self, law: str, wave: int) -> Path:
+        """Return where the runs of a design are kept: named by everything they depend on."""
+        source = made_from(self.case, self.policies)
+        source.pop("observations")
+        source.pop("hypotheses")
+        key = digest(
+            source, self.settings.runs, self.settings.seed, law,
+            [(t.id, t.ledger, t.value if wave > 1 else 0.0) for t in self.figures],
+        )
+        return self.kept / f"design-{law}-{wave}-{key}"
+
+    def logged(self, law: str, wave: int, design: Design, advance: Callable[[int], None]) -> Any:
+        """Run a design (what is missing of it) and return its logged outputs."""
+        seed = self.settings.seed + 1000 * wave + self.laws.index(law)
+        values = run_design(
+            lambda: design_specs(
+                self.case.federation, self.policies, self.case.priors, design, seed
+            ),
+            len(design.z), TargetValues(self.figures, accounted(self.case.federation)),
+            self.folder(law, wave), self.settings.jobs, advance,
+        )
+        return logged(values, np.array([t.value for t in self.figures]))
 
 
 def calibrate(
@@ -98,7 +117,10 @@ def calibrate(
     kept: Path,
     progress: Callable[[str, int], Any],
 ) -> Calibrated:
-    """Run the design, fit the emulators, sample every branch.
+    """Run the design in two waves, fit the emulators, sample every branch.
+
+    Two thirds of the runs are spread over the prior. A first fit to them says where the posterior
+    lies; the last third is run there, so that the emulator is good where it matters.
 
     Args:
         case: The federation with its figures, hypotheses and priors.
@@ -108,36 +130,64 @@ def calibrate(
         progress: Context manager factory (what, total) that yields a function to advance it.
     """
     figures = tuple(all_targets(case.observations, case.hypotheses))
-    laws = [law for law, weight in case.hypotheses.laws.items() if weight > 0.0]
+    laws = tuple(law for law, weight in case.hypotheses.laws.items() if weight > 0.0)
+    work = _Work(case, policies, settings, kept, figures, laws)
+    second = settings.runs // 3 // len(laws)
+    first = settings.runs // len(laws) - second
+    prior: dict[str, tuple[Design, Any]] = {}
+    with progress("runs spread over the prior", first * len(laws)) as advance:
+        for law in laws:
+            design = draw_design(case.priors, law, first, settings.seed + laws.index(law))
+            prior[law] = (design, work.logged(law, 1, design, advance))
+    guesses = {law: (design, fit_emulator(design.z, y)) for law, (design, y) in prior.items()}
+    rough = _sample(work, guesses, max(settings.steps // 4, 50), progress, "first look")
     fitted: dict[str, tuple[Design, Emulator]] = {}
-    with progress("runs of the design", settings.runs) as advance:
-        for position, law in enumerate(laws):
-            runs = len(range(position, settings.runs, len(laws)))
-            design = draw_design(case.priors, law, runs, settings.seed + position)
-            values = run_design(
-                lambda d=design, p=position: design_specs(  # type: ignore[misc]
-                    case.federation, policies, case.priors, d, settings.seed + 1000 + p
-                ),
-                runs,
-                figures,
-                design_folder(kept, case, policies, settings, law),
-                settings.jobs,
-                advance,
-            )
-            reported = np.array([t.value for t in figures])
-            fitted[law] = (design, fit_emulator(design.z, logged(values, reported)))
-    branches: dict[tuple[str, str], Branch] = {}
-    with progress("branches sampled", len(laws) * len(case.hypotheses.hypotheses)) as advance:
-        for number, name in enumerate(case.hypotheses.hypotheses):
-            for position, law in enumerate(laws):
-                design, emulator = fitted[law]
-                density = log_posterior(case, name, figures, emulator)
-                seed = settings.seed + 10 * number + position
-                branches[name, law] = sample_branch(
-                    density, len(design.names), settings.steps, seed
-                )
-                advance(1)
+    with progress("runs near the posterior", second * len(laws)) as advance:
+        for law, (design, y) in prior.items():
+            near = _near(work, law, design, rough, second)
+            z = np.concatenate([design.z, near.z])
+            outputs = np.concatenate([y, work.logged(law, 2, near, advance)])
+            fitted[law] = (near, fit_emulator(z, outputs, second))
+    branches = _sample(work, fitted, settings.steps, progress, "branches sampled")
     return _collect(case, policies, settings, figures, fitted, branches)
+
+
+def _sample(
+    work: _Work,
+    fitted: Mapping[str, tuple[Design, Emulator]],
+    steps: int,
+    progress: Callable[[str, int], Any],
+    what: str,
+) -> dict[tuple[str, str], Branch]:
+    """Sample every branch: each hypothesis under each law."""
+    names = list(work.case.hypotheses.hypotheses)
+    branches: dict[tuple[str, str], Branch] = {}
+    with progress(what, len(names) * len(work.laws)) as advance:
+        for number, name in enumerate(names):
+            for position, law in enumerate(work.laws):
+                design, emulator = fitted[law]
+                density = log_posterior(work.case, name, work.figures, emulator)
+                seed = work.settings.seed + 10 * number + position
+                branches[name, law] = sample_branch(density, len(design.names), steps, seed)
+                advance(1)
+    return branches
+
+
+def _near(
+    work: _Work, law: str, design: Design, rough: Mapping[tuple[str, str], Branch], runs: int
+) -> Design:
+    """Return points where the first look put the posterior, under each hypothesis in turn.
+
+    They are kept beside their runs, so that a calibration that goes on uses the very same ones.
+    """
+    file = work.folder(law, 2) / "points.parquet"
+    if not file.exists():
+        random = np.random.Generator(np.random.Philox(work.settings.seed + 5))
+        chains = [branch.z for (_, of), branch in rough.items() if of == law]
+        z = np.array([chains[i % len(chains)][random.integers(len(chains[i % len(chains)]))]
+                      for i in range(runs)])
+        write_parquet(pd.DataFrame(z, columns=list(design.names)), file)
+    return Design(law, design.names, pd.read_parquet(file).to_numpy())
 
 
 def log_posterior(

@@ -11,7 +11,6 @@ import pandas as pd
 from scipy.stats import qmc
 
 from analysis.calibration.priors import Priors, quantile_to_z
-from analysis.hypotheses import Target
 from analysis.outputs import TargetValues
 from analysis.storing import write_parquet
 from sim.ensemble import run_many
@@ -70,7 +69,7 @@ def design_specs(
 def run_design(
     specs: Callable[[], Sequence[RunSpec]],
     runs: int,
-    targets: Sequence[Target],
+    values: TargetValues,
     folder: Path,
     jobs: int,
     advance: Callable[[int], None],
@@ -80,7 +79,7 @@ def run_design(
     Args:
         specs: Makes the runs; called only if any is missing.
         runs: Their number.
-        targets: Figures to compute.
+        values: What is computed of a run.
         folder: Where chunks of finished runs are kept.
         jobs: Processes.
         advance: Called with the number of runs finished since the last call.
@@ -88,7 +87,7 @@ def run_design(
     Returns:
         Simulated values, shape (runs, targets).
     """
-    columns = [f"{t.id}:{t.ledger}" for t in targets]
+    columns = [f"{t.id}:{t.ledger}" for t in values.targets]
     chunks = [range(a, min(a + CHUNK, runs)) for a in range(0, runs, CHUNK)]
     files = [folder / f"runs-{c.start:05d}.parquet" for c in chunks]
     missing = [(c, f) for c, f in zip(chunks, files, strict=True) if not f.exists()]
@@ -96,7 +95,7 @@ def run_design(
     if missing:
         all_specs = specs()
         wanted = [all_specs[i] for chunk, _ in missing for i in chunk]
-        results = run_many(wanted, TargetValues(tuple(targets)), jobs, batch=4)
+        results = run_many(wanted, values, jobs, batch=4)
         for chunk, file in missing:
             rows = []
             for _ in chunk:

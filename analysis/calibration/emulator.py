@@ -14,7 +14,8 @@ import numpy as np
 from sim.errors import DataError
 from sim.units import FloatArray
 
-HELD_BACK = 5  # every fifth run is held back
+FOLDS = 5  # every run is held back from one of so many fits
+NEAR_WEIGHT = 5.0  # weight of a run near the posterior against one spread over the prior; assumed
 RIDGE = 1.0  # penalty on standardised coefficients; assumed, small against the number of runs
 
 
@@ -45,12 +46,14 @@ def terms(z: FloatArray) -> FloatArray:
     return np.hstack([np.ones((len(z), 1)), z, z[:, i] * z[:, j], z**3])
 
 
-def fit_emulator(z: FloatArray, outputs: FloatArray) -> Emulator:
+def fit_emulator(z: FloatArray, outputs: FloatArray, near: int = 0) -> Emulator:
     """Fit the emulator to a design.
 
     Args:
         z: Points, shape (runs, parameters).
         outputs: Logged outputs, shape (runs, outputs).
+        near: How many of the last runs lie where a first fit put the posterior. If there are any
+            they weigh `NEAR_WEIGHT` times as much, and only they judge the emulator.
 
     Raises:
         DataError: When there are fewer runs than the polynomial needs to be checked.
@@ -62,26 +65,33 @@ def fit_emulator(z: FloatArray, outputs: FloatArray) -> Emulator:
             f"at least {4 * z.shape[1]} per growth law",
             len(z),
         )
-    back = np.arange(len(z)) % HELD_BACK == 0
-    residual = outputs[back] - terms(z[back]) @ _ridge(terms(z[~back]), outputs[~back])
-    variance = np.maximum(outputs[back].var(axis=0), 1e-12)
-    covariance = residual.T @ residual / len(residual)
+    x = terms(z)
+    weight = np.where(np.arange(len(z)) < len(z) - near, 1.0, NEAR_WEIGHT)
+    fold = np.arange(len(z)) % FOLDS
+    residual = np.empty_like(outputs)
+    for k in range(FOLDS):
+        back = fold == k
+        residual[back] = outputs[back] - x[back] @ _ridge(x[~back], outputs[~back], weight[~back])
+    judges = slice(len(z) - near, None) if near else slice(None)
+    covariance = residual[judges].T @ residual[judges] / len(residual[judges])
+    variance = np.maximum(outputs[judges].var(axis=0), 1e-12)
     return Emulator(
-        coefficients=_ridge(terms(z), outputs),
+        coefficients=_ridge(x, outputs, weight),
         residual_covariance=covariance,
         held_back_rms=np.sqrt(np.diag(covariance)),
-        held_back_r2=1.0 - (residual**2).mean(axis=0) / variance,
+        held_back_r2=1.0 - (residual[judges] ** 2).mean(axis=0) / variance,
     )
 
 
-def _ridge(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return ridge coefficients; the constant is not penalised."""
-    mean = y.mean(axis=0)
+def _ridge(x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return weighted ridge coefficients; the constant is not penalised."""
+    mean = np.average(y, axis=0, weights=weight)
     scale = np.sqrt((x**2).mean(axis=0))
     scaled = x / scale
-    gram = scaled.T @ scaled
+    gram = scaled.T @ (scaled * weight[:, None])
     penalty = np.full(len(gram), RIDGE)
     penalty[0] = 0.0
-    solved = np.linalg.solve(gram + np.diag(penalty), scaled.T @ (y - mean)) / scale[:, None]
+    right = scaled.T @ ((y - mean) * weight[:, None])
+    solved = np.linalg.solve(gram + np.diag(penalty), right) / scale[:, None]
     solved[0] += mean
     return solved

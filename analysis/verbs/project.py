@@ -13,7 +13,7 @@ from analysis import projection
 from analysis.calibration.shipped import Posterior, read_posterior
 from analysis.delivery import deliver
 from analysis.frames import AVERAGED
-from analysis.outputs import TargetValues
+from analysis.outputs import TargetValues, accounted
 from analysis.progress import progress, stdout
 from analysis.runfolder import open_run_folder
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
@@ -93,7 +93,7 @@ def execute(job: Job) -> Path:
 
 def _play(job: Job) -> projection.Ensemble:
     figures_ = projection.figures_of(job.setup.case)
-    keep = projection.Keep(TargetValues(figures_))
+    keep = projection.Keep(TargetValues(figures_, accounted(job.setup.case.federation)))
     kept = []
     with progress("runs", len(job.specs)) as advance:
         for one in run_many(job.specs, keep, job.setup.jobs, batch=4):

@@ -14,7 +14,7 @@ from analysis.calibration.calibrate import made_from
 from analysis.calibration.shipped import Posterior, differences, read_posterior
 from analysis.comparison import compare
 from analysis.hypotheses import targets
-from analysis.outputs import TargetValues
+from analysis.outputs import TargetValues, accounted
 from analysis.progress import progress, say, stdout
 from analysis.runfolder import open_run_folder
 from analysis.storing import write_csv, write_json, write_parquet
@@ -95,10 +95,11 @@ def execute(job: Job) -> Path:
     warn_if_changed(job.changed)
     figures = tuple(targets(case.observations, case.hypotheses.hypotheses[job.hypothesis]))
     folder = open_run_folder("run", setup.config, setup.inputs(), setup.seed)
+    keep = Kept(TargetValues(figures, accounted(case.federation)))
     kept = []
     try:
         with progress("replicates", len(job.specs)) as advance:
-            for one in run_many(job.specs, Kept(TargetValues(figures)), setup.jobs):
+            for one in run_many(job.specs, keep, setup.jobs):
                 kept.append(one)
                 advance(1)
     except BaseException as error:

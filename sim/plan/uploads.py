@@ -48,11 +48,14 @@ def draw_uploads(federation: Federation, name: str, life: Life, streams: Streams
 
 
 def draw_images(federation: Federation, name: str, life: Life, streams: Streams) -> Uploads:
-    """Draw the container images a use case pushes to the registry."""
+    """Draw the container images a use case pushes to the registry, the more the more it works."""
     files, path = federation.files, f"use_case/{name}"
     times = _batch_times(federation, life, streams.stream(path, "image_times"))
     normals = streams.stream(path, "image_sizes").standard_normal(len(times))
     gb = lognormal(files.images_gb_per_month / files.uploads_per_month, files.images_sigma, normals)
+    intensity = np.array([p.intensity for p in federation.phases.values()])
+    piece = np.clip(np.searchsorted(life.starts_h, times, side="right") - 1, 0, None)
+    gb = gb * intensity[life.phase[piece]]
     return Uploads(times, gb / GB_PER_TB, np.zeros(len(times)))
 
 

@@ -46,6 +46,7 @@ def test_design_runs_are_not_done_twice(tmp_path, monkeypatch) -> None:
     """A calibration that is started again would repeat runs that had finished."""
     import analysis.calibration.design as module
     from analysis.hypotheses import Target
+    from analysis.outputs import TargetValues
 
     calls: list[int] = []
 
@@ -56,10 +57,11 @@ def test_design_runs_are_not_done_twice(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(module, "run_many", fake)
     target = Target("x", "M1-M6", "usage", "all", "gpu", "allocated", 1.0)
+    values = TargetValues((target,), frozenset())
     runs = 2 * module.CHUNK + 5
-    first = run_design(lambda: range(runs), runs, [target], tmp_path, 1, lambda _: None)
+    first = run_design(lambda: range(runs), runs, values, tmp_path, 1, lambda _: None)
     (tmp_path / f"runs-{module.CHUNK:05d}.parquet").unlink()
-    again = run_design(lambda: range(runs), runs, [target], tmp_path, 1, lambda _: None)
+    again = run_design(lambda: range(runs), runs, values, tmp_path, 1, lambda _: None)
     assert calls == [*range(runs), *range(module.CHUNK, 2 * module.CHUNK)]
     assert np.array_equal(first, again)
 
