@@ -60,7 +60,7 @@ def work_clock(
     if not mean > 0.0:
         raise ConfigError("nobody ever works", "demand.rhythm", "a weight above zero somewhere")
     days = local.normalize().tz_localize(None).to_numpy().astype("datetime64[D]")
-    free = (local.weekday.to_numpy() >= 5) | np.isin(days, _free_days(country, calendar))
+    free = (local.day_of_week.to_numpy() >= 5) | np.isin(days, _free_days(country, calendar))
     weights = by_hour[local.hour.to_numpy()] * np.where(free, rhythm.weekend_weight, 1.0)
     cumulative = np.concatenate([[0.0], np.cumsum(weights / mean)])
     return WorkClock(cumulative, np.arange(count + 1, dtype=np.float64))
