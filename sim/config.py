@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from sim.entities import Federation
 from sim.errors import AiaasError, ConfigError
+from sim.plan.rhythm import work_clock
 from sim.policies.base import AdmissionPolicy, PlacementPolicy, Policies
 
 T = TypeVar("T")
@@ -46,6 +48,9 @@ def build_federation(data: Mapping[str, Any]) -> Federation:
     federation = build(Federation, data, "federation")
     _check_references(federation)
     _check_ranges(federation)
+    for country in sorted({c for u in federation.use_cases.values() for c in u.countries}):
+        zone = federation.time_zones[country]
+        work_clock(country, zone, federation.demand.rhythm, federation.calendar)
     return federation
 
 
@@ -91,7 +96,7 @@ def _policy(kind: str, protocol: type, data: Mapping[str, Any]) -> Any:
 
 
 def _refuse_unknown(kind: Any, data: Any, where: str) -> None:
-    """Walk data along the types of `kind` and refuse keys that no field has."""
+    """Walk data along the types of `kind`; refuse keys no field has and numbers without end."""
     if is_dataclass(kind) and isinstance(data, Mapping):
         hints, name = _hints(kind), getattr(kind, "__name__", "it")
         for key, value in data.items():
@@ -104,6 +109,11 @@ def _refuse_unknown(kind: Any, data: Any, where: str) -> None:
     if get_origin(kind) is dict and isinstance(data, Mapping):
         for key, value in data.items():
             _refuse_unknown(get_args(kind)[1], value, f"{where}.{key}")
+    elif get_origin(kind) is tuple and isinstance(data, Sequence):
+        for index, value in enumerate(data):
+            _refuse_unknown(get_args(kind)[0], value, f"{where}.{index}")
+    elif isinstance(data, float) and not isfinite(data):
+        raise ConfigError("impossible value", where, "a finite number", data)
 
 
 def _hints(kind: Any) -> dict[str, Any]:
