@@ -1,0 +1,57 @@
+"""What ships with the project is current: posteriors, generated docs, the front page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.calibration.calibrate import made_from
+from analysis.calibration.shipped import differences, read_posterior
+from analysis.cli import _composed
+from analysis.dictionary import dictionary
+from analysis.federations import packaged, register
+from analysis.frontpage import with_table
+from analysis.verbs.common import prepare_setup
+from tests.docs_commands import commands
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", sorted(packaged()))
+def test_shipped_posterior_matches_its_inputs(name) -> None:
+    """A projection would use a posterior of other data, priors, federation or model."""
+    folder = packaged()[name]
+    register(folder)
+    config = _composed("validate", [f"federation={name}"])
+    setup = prepare_setup(config, {"replicates": int})
+    posterior = read_posterior(folder / "posterior")
+    assert differences(posterior, made_from(setup.case, setup.policies)) == []
+
+
+def test_front_page_shows_the_published_projection() -> None:
+    """The table of the README would be of another run than the files it stands beside."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    summary = pd.read_csv(ROOT / "docs" / "projection" / "projection.csv")
+    assert with_table(text, summary) == text
+
+
+def test_fit_misses_at_most_two_figures_of_each_reading() -> None:
+    """A reading of the report would be shown as if it explained figures that it does not."""
+    fit = pd.read_csv(ROOT / "docs" / "projection" / "fit.csv")
+    misses = fit[~fit["inside"]].groupby("hypothesis").size()
+    assert (misses <= 2).all(), misses.to_dict()
+
+
+def test_data_dictionary_is_current() -> None:
+    """The data dictionary would describe other columns than the tables have."""
+    assert (ROOT / "docs" / "data-dictionary.md").read_text(encoding="utf-8") == dictionary()
+
+
+def test_blocks_left_out_need_a_reason() -> None:
+    """A command of the docs could silently not be tried."""
+    page = "<!-- not run: needs a cluster -->\n```bash\na\n```\n\n```bash\nb \\\n  c\n# d\n```\n"
+    assert commands(page) == ["b    c"]
+    with pytest.raises(ValueError, match="without a reason"):
+        commands("<!-- not run: -->\n```bash\na\n```\n")

@@ -1,0 +1,1 @@
+"""The built wheel, used from an empty directory."""
