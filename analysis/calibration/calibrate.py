@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.calibration.design import Design, design_specs, draw_design, run_design
+from analysis.calibration.design import Design, design_specs, draw_design
 from analysis.calibration.emulator import Emulator, fit_emulator
 from analysis.calibration.posterior import Branch, LogPosterior, sample_branch
+from analysis.chunks import run_in_chunks
 from analysis.federations import Case
 from analysis.fingerprint import digest
 from analysis.hypotheses import Target, all_targets, logged, targets
@@ -100,14 +101,14 @@ class _Work:
     def logged(self, law: str, wave: int, design: Design, advance: Callable[[int], None]) -> Any:
         """Run a design (what is missing of it) and return its logged outputs."""
         seed = self.settings.seed + 1000 * wave + self.laws.index(law)
-        values = run_design(
+        rows = run_in_chunks(
             lambda: design_specs(
                 self.case.federation, self.policies, self.case.priors, design, seed
             ),
             len(design.z), TargetValues(self.figures, accounted(self.case.federation)),
             self.folder(law, wave), self.settings.jobs, advance,
         )
-        return logged(values, np.array([t.value for t in self.figures]))
+        return logged(np.array(rows), np.array([t.value for t in self.figures]))
 
 
 def calibrate(

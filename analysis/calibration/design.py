@@ -1,25 +1,17 @@
-"""The design: runs at points spread over the prior, kept on disk so that none is done twice."""
+"""The design: points spread over the prior, and the runs at them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy.stats import qmc
 
 from analysis.calibration.priors import Priors, quantile_to_z
-from analysis.outputs import TargetValues
-from analysis.storing import write_parquet
-from sim.ensemble import run_many
 from sim.entities import Federation
 from sim.policies.base import Policies
 from sim.runner import RunSpec
 from sim.units import FloatArray
-
-CHUNK = 60  # runs kept at a time: about five seconds of work
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,42 +56,3 @@ def design_specs(
         values = {k: float(v) for k, v in priors.values(design.names, z).items()}
         specs.append(RunSpec(priors.apply(under_law, values), policies, seed, i))
     return specs
-
-
-def run_design(
-    specs: Callable[[], Sequence[RunSpec]],
-    runs: int,
-    values: TargetValues,
-    folder: Path,
-    jobs: int,
-    advance: Callable[[int], None],
-) -> FloatArray:
-    """Run a design, skipping what `folder` has already.
-
-    Args:
-        specs: Makes the runs; called only if any is missing.
-        runs: Their number.
-        values: What is computed of a run.
-        folder: Where chunks of finished runs are kept.
-        jobs: Processes.
-        advance: Called with the number of runs finished since the last call.
-
-    Returns:
-        Simulated values, shape (runs, targets).
-    """
-    columns = [f"{t.id}:{t.ledger}" for t in values.targets]
-    chunks = [range(a, min(a + CHUNK, runs)) for a in range(0, runs, CHUNK)]
-    files = [folder / f"runs-{c.start:05d}.parquet" for c in chunks]
-    missing = [(c, f) for c, f in zip(chunks, files, strict=True) if not f.exists()]
-    advance(runs - sum(len(c) for c, _ in missing))
-    if missing:
-        all_specs = specs()
-        wanted = [all_specs[i] for chunk, _ in missing for i in chunk]
-        results = run_many(wanted, values, jobs, batch=4)
-        for chunk, file in missing:
-            rows = []
-            for _ in chunk:
-                rows.append(next(results))
-                advance(1)
-            write_parquet(pd.DataFrame(rows, columns=columns), file)
-    return np.concatenate([pd.read_parquet(f)[columns].to_numpy() for f in files])

@@ -10,8 +10,11 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from analysis import projection
+from analysis.calibration.calibrate import made_from
 from analysis.calibration.shipped import Posterior, read_posterior
+from analysis.chunks import run_in_chunks
 from analysis.delivery import deliver
+from analysis.fingerprint import digest
 from analysis.frames import AVERAGED
 from analysis.outputs import TargetValues, accounted
 from analysis.progress import progress, stdout
@@ -19,7 +22,6 @@ from analysis.runfolder import open_run_folder
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
 from analysis.verbs.run import changed_inputs, warn_if_changed
 from analysis.worlds import specs_of
-from sim.ensemble import run_many
 from sim.errors import ConfigError
 from sim.runner import RunSpec
 
@@ -94,11 +96,13 @@ def execute(job: Job) -> Path:
 def _play(job: Job) -> projection.Ensemble:
     figures_ = projection.figures_of(job.setup.case)
     keep = projection.Keep(TargetValues(figures_, accounted(job.setup.case.federation)))
-    kept = []
+    source = made_from(job.setup.case, job.setup.policies)
+    name = digest(source, job.setup.seed, len(job.specs), figures_, job.draws.to_csv())
+    folder = Path.cwd() / "outputs" / "project" / f"runs-{name}"
     with progress("runs", len(job.specs)) as advance:
-        for one in run_many(job.specs, keep, job.setup.jobs, batch=4):
-            kept.append(one)
-            advance(1)
+        kept = run_in_chunks(
+            lambda: job.specs, len(job.specs), keep, folder, job.setup.jobs, advance
+        )
     each = job.setup.options["replicates"]
     names = [n for n in job.draws["hypothesis"] for _ in range(each)]
     return projection.Ensemble(kept, names, figures_)

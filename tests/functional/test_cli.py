@@ -170,14 +170,14 @@ def test_interrupted_calibration_goes_on(here) -> None:
     process = _start(here, *arguments)
     kept = here / "outputs" / "calibrate"
     deadline = time.monotonic() + 120
-    while not list(kept.glob("design-*/*.parquet")) and time.monotonic() < deadline:
+    while not list(kept.glob("design-*/*.joblib")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "goes on from there" in said
     assert "Traceback" not in said
-    done = {p: p.stat().st_mtime_ns for p in kept.glob("design-*/*.parquet")}
+    done = {p: p.stat().st_mtime_ns for p in kept.glob("design-*/*.joblib")}
     assert done
     shorter = _start(here, *arguments)
     _, said = shorter.communicate(timeout=300)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.calibration.design import draw_design, run_design
+from analysis.calibration.design import draw_design
 from analysis.calibration.emulator import fit_emulator, terms
 from analysis.calibration.posterior import LogPosterior, importance_evidence, sample_branch
 from analysis.calibration.priors import Prior, Priors
@@ -44,26 +44,22 @@ def test_design_covers_the_prior_evenly() -> None:
 
 def test_design_runs_are_not_done_twice(tmp_path, monkeypatch) -> None:
     """A calibration that is started again would repeat runs that had finished."""
-    import analysis.calibration.design as module
-    from analysis.hypotheses import Target
-    from analysis.outputs import TargetValues
+    import analysis.chunks as module
 
     calls: list[int] = []
 
     def fake(specs, reduce, jobs, batch=1):
         for spec in specs:
             calls.append(spec)
-            yield np.array([float(spec)])
+            yield float(spec)
 
     monkeypatch.setattr(module, "run_many", fake)
-    target = Target("x", "M1-M6", "usage", "all", "gpu", "allocated", 1.0)
-    values = TargetValues((target,), frozenset())
     runs = 2 * module.CHUNK + 5
-    first = run_design(lambda: range(runs), runs, values, tmp_path, 1, lambda _: None)
-    (tmp_path / f"runs-{module.CHUNK:05d}.parquet").unlink()
-    again = run_design(lambda: range(runs), runs, values, tmp_path, 1, lambda _: None)
+    first = module.run_in_chunks(lambda: range(runs), runs, sum, tmp_path, 1, lambda _: None)
+    (tmp_path / f"runs-{module.CHUNK:05d}.joblib").unlink()
+    again = module.run_in_chunks(lambda: range(runs), runs, sum, tmp_path, 1, lambda _: None)
     assert calls == [*range(runs), *range(module.CHUNK, 2 * module.CHUNK)]
-    assert np.array_equal(first, again)
+    assert first == again
 
 
 def test_emulator_recovers_a_polynomial_and_its_noise() -> None:
