@@ -1,0 +1,1 @@
+"""Results kept, so that a change of results is noticed."""

@@ -1,0 +1,1 @@
+"""Worlds beside each other: what must not change when something else does."""

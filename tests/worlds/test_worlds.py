@@ -1,0 +1,149 @@
+"""Worlds beside each other: one thing changes, and nothing that should not."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from datetime import date
+from operator import methodcaller
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sim.ensemble import run_many
+from sim.entities import Federation
+from sim.paths import value_at, with_value
+from sim.policies.base import Policies
+from sim.policies.gpu_quota import GpuQuota
+from sim.policies.open_admission import OpenAdmission
+from sim.runner import RunResult, RunSpec, run_once
+
+
+def _ample(federation: Federation) -> Federation:
+    """Return the federation with so many nodes that nobody ever waits."""
+    for name in federation.pools:
+        federation = with_value(federation, f"pools.{name}.nodes_first", 60)
+        federation = with_value(federation, f"pools.{name}.nodes_top", 60.0)
+    return federation
+
+
+def _same(a: RunResult, b: RunResult) -> None:
+    """Hold two results to the same bits."""
+    assert np.array_equal(a.usage.quantity, b.usage.quantity)
+    for table in ("usage_frame", "deployments_frame", "serving_frame"):
+        pd.testing.assert_frame_equal(
+            getattr(a, table)(), getattr(b, table)(), check_exact=True, obj=table
+        )
+    assert a.logs == b.logs
+    assert a.summary() == b.summary()
+
+
+def _without_quota(policies: Policies) -> Policies:
+    return replace(policies, admission=OpenAdmission())
+
+
+@pytest.mark.parametrize("use_case", ["birds", "waves"])
+def test_one_user_more_changes_nobody_else(
+    tiny: Federation, policies: Policies, use_case: str
+) -> None:
+    """The draws of one user would depend on who else there is."""
+    before = _ample(tiny)
+    path = f"use_cases.{use_case}.users"
+    users = value_at(before, path)
+    after = with_value(before, path, users + 1)
+    alone, together = (run_once(RunSpec(f, policies)).deployments_frame() for f in (before, after))
+    extra = together["user"] == f"{use_case}/{users}"
+    assert extra.any()
+    pd.testing.assert_frame_equal(
+        alone.sort_values("deployment", ignore_index=True),
+        together[~extra].sort_values("deployment", ignore_index=True),
+        check_exact=True,
+    )
+
+
+def test_one_use_case_more_changes_nobody_else(tiny: Federation, policies: Policies) -> None:
+    """The draws of one use case would depend on its place among the others."""
+    both = _ample(tiny)
+    alone = replace(both, use_cases={"waves": both.use_cases["waves"]})
+    one, two = (run_once(RunSpec(f, policies)).deployments_frame() for f in (alone, both))
+    theirs = two[two["use_case"] == "waves"]
+    pd.testing.assert_frame_equal(
+        one.sort_values("deployment", ignore_index=True),
+        theirs.sort_values("deployment", ignore_index=True),
+        check_exact=True,
+    )
+
+
+def test_same_specification_same_bits(tiny: Federation, policies: Policies) -> None:
+    """A run would depend on something else than its specification."""
+    spec = RunSpec(tiny, policies, seed=5, replicate=2)
+    _same(run_once(spec), run_once(spec))
+
+
+def test_replicates_and_seeds_differ(tiny: Federation, policies: Policies) -> None:
+    """Replicates or seeds would repeat each other."""
+    totals = {
+        float(run_once(RunSpec(tiny, policies, seed, replicate)).usage.quantity.sum())
+        for seed in (0, 1)
+        for replicate in (0, 1)
+    }
+    assert len(totals) == 4
+
+
+def test_serial_and_parallel_give_the_same_bits(tiny: Federation, policies: Policies) -> None:
+    """Results would depend on the process that computed them, or come out of order."""
+    specs = [RunSpec(tiny, policies, 1, k) for k in range(4)]
+    reduce = methodcaller("deployments_frame")
+    serial, parallel = (list(run_many(specs, reduce, jobs=jobs)) for jobs in (1, 2))
+    for k, (one, two) in enumerate(zip(serial, parallel, strict=True)):
+        assert set(one["replicate"]) == {k}
+        pd.testing.assert_frame_equal(one, two, check_exact=True)
+    usage = methodcaller("usage_frame")
+    for one, two in zip(
+        run_many(specs, usage), run_many(specs, usage, jobs=2, batch=2), strict=True
+    ):
+        pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "inert",
+    [GpuQuota(10**6, date(2024, 1, 1)), GpuQuota(1, date(2025, 1, 1))],
+    ids=["large", "after the horizon"],
+)
+def test_inert_quota_changes_no_bit(tiny: Federation, policies: Policies, inert: GpuQuota) -> None:
+    """A policy that never acts would change the world."""
+    without = run_once(RunSpec(tiny, _without_quota(policies)))
+    _same(without, run_once(RunSpec(tiny, replace(policies, admission=inert))))
+
+
+def test_binding_quota_changes_the_outcome_but_not_the_world(
+    tiny: Federation, policies: Policies
+) -> None:
+    """Two policies would not face the same requests, or a binding one do nothing."""
+    tight = with_value(tiny, "demand.forget_frac", 1.0)
+    open_, shut = (
+        run_once(RunSpec(tight, replace(policies, admission=a)))
+        for a in (OpenAdmission(), GpuQuota(1, date(2024, 1, 1)))
+    )
+    for name in vars(open_.plan.requests):
+        assert np.array_equal(getattr(open_.plan.requests, name), getattr(shut.plan.requests, name))
+    assert open_.plan.outages == shut.plan.outages
+    assert open_.logs.deployments != shut.logs.deployments
+
+
+def test_specification_and_result_survive_pickling(tiny: Federation, policies: Policies) -> None:
+    """Runs could not be sent to other processes, or come back changed."""
+    spec = RunSpec(tiny, policies, 1, 1)
+    copy = pickle.loads(pickle.dumps(spec))
+    assert copy == spec
+    result = run_once(spec)
+    _same(pickle.loads(pickle.dumps(result)), result)
+    _same(run_once(copy), result)
+
+
+def test_run_leaves_its_specification_as_it_was(tiny: Federation, policies: Policies) -> None:
+    """A run would change the federation it was given."""
+    before = pickle.dumps(tiny)
+    run_once(RunSpec(tiny, policies))
+    assert pickle.loads(before) == tiny
