@@ -1,0 +1,1 @@
+"""What must hold for any parameters: conservation, order of the ledgers, no overbooking."""
