@@ -91,6 +91,7 @@ def test_replicates_and_seeds_differ(tiny: Federation, policies: Policies) -> No
     assert len(totals) == 4
 
 
+@pytest.mark.slow
 def test_serial_and_parallel_give_the_same_bits(tiny: Federation, policies: Policies) -> None:
     """Results would depend on the process that computed them, or come out of order."""
     specs = [RunSpec(tiny, policies, 1, k) for k in range(4)]

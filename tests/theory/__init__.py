@@ -1,0 +1,1 @@
+"""The engine as a queue with a known answer."""
