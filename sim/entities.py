@@ -53,8 +53,8 @@ class Outage:
 class Pool:
     """Nodes of one kind at a site, on which deployments are placed.
 
-    `nodes_first` exist from `joined` on; the growth law adds nodes up to `nodes_top` (a float,
-    because it is calibrated; whole nodes are added). `weight` is the pool's share among all pools
+    `nodes_first` exist from `joined` on; the growth law adds nodes up to `nodes_top` (both rounded;
+    not whole numbers, because they are calibrated). `weight` is the pool's share among all pools
     in which a fitting request may be at home (relative). Unplanned outages come as a Poisson
     process with exponential length.
     """
@@ -64,7 +64,7 @@ class Pool:
     gpus_per_node: Count
     cores_per_node: Annotated[int, Ge(1)]
     ram_gb_per_node: Annotated[int, Ge(1)]
-    nodes_first: Count
+    nodes_first: NonNegative
     nodes_top: NonNegative
     joined: date
     left: date | None
@@ -253,6 +253,7 @@ class Files:
     dataset_sigma: NonNegative
     uploads_per_month: Positive
     catch_up_months: Positive
+    catch_up_sigma: NonNegative
     images_gb_per_month: NonNegative
     images_sigma: NonNegative
 

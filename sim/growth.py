@@ -25,11 +25,12 @@ def node_joins(pool: Pool, growth: Growth, joined_h: float) -> list[float]:
 
     Node k joins when the smooth curve from `nodes_first` to `nodes_top` passes k - 1/2.
     """
-    span = pool.nodes_top - pool.nodes_first
+    first = round(pool.nodes_first)
+    span = pool.nodes_top - first
     times = []
-    node = pool.nodes_first + 1
+    node = first + 1
     while node - 0.5 < pool.nodes_top:
-        share = (node - 0.5 - pool.nodes_first) / span
+        share = (node - 0.5 - first) / span
         times.append(to_grid_h(joined_h - growth.tau_months * MONTH_H * math.log1p(-share)))
         node += 1
     return times

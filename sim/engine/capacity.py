@@ -45,7 +45,7 @@ class Capacity:
         calendar, growth = self.federation.calendar, self.federation.growth
         for state in self.pools:
             joined_h = calendar.hours_at(state.pool.joined)
-            self._at(joined_h, self._add_nodes, state, state.pool.nodes_first)
+            self._at(joined_h, self._add_nodes, state, round(state.pool.nodes_first))
             if growth.law == "saturating":
                 for time_h in node_joins(state.pool, growth, joined_h):
                     self._at(time_h, self._add_nodes, state, 1)

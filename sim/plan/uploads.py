@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.distributions import exponential, lognormal
+from sim.distributions import lognormal
 from sim.entities import Federation
 from sim.plan.phases import Life
 from sim.rng import Streams
@@ -41,9 +41,8 @@ def draw_uploads(federation: Federation, name: str, life: Life, streams: Streams
     share = np.array([p.data_frac for p in phases])[life.phase[piece]]
     jitter = streams.stream(path, "upload_sizes").standard_exponential(len(times))
     amount = size_tb * share / (length * files.uploads_per_month) * jitter
-    catch_up = exponential(
-        files.catch_up_months * MONTH_H, streams.stream(path, "catch_up").random(len(times))
-    )
+    normals = streams.stream(path, "catch_up").standard_normal(len(times))
+    catch_up = lognormal(files.catch_up_months * MONTH_H, files.catch_up_sigma, normals)
     return Uploads(times, amount, to_grid_h(catch_up))
 
 
