@@ -139,7 +139,8 @@ class _Accounting:
         self._serving()
         self._storage()
         months = self.federation.calendar.months
-        quantity = np.moveaxis(self.total.reshape(*self.shape, months), -1, 0)
+        by_month = np.moveaxis(self.total.reshape(*self.shape, months), -1, 0)
+        quantity = np.ascontiguousarray(by_month)  # sums go in the same order after pickling
         return Usage(quantity, self.sites, self.cases)
 
     def _key(
