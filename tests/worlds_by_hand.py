@@ -47,7 +47,7 @@ NEVER_H = 1e9  # beyond every horizon
 
 def pool(**changes: Any) -> Pool:
     """Return a pool of one node with one GPU, 8 cores and 64 GB, changed as told."""
-    plain = Pool("Here", "T4", 1, 8, 64, 1, 1.0, START, None, 1.0)
+    plain = Pool("Here", "T4", 1, 8, 64, 1.0, 1.0, START, None, 1.0)
     return replace(plain, **changes)
 
 
@@ -70,9 +70,34 @@ def federation(
     case = UseCase(START, 1, 0.0, ("SE",), 1.0, 1.0, 0, "app" if app else None)
     clusters = {"cluster": Cluster("Here", 1.0, 0.0, cluster_cores, START)} if app else {}
     demand = Demand(
-        1.0, {1: 1.0}, {1: 1.0}, 1, 1.0, 1.0, 0.0, 1.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.5, 1.0, 0.0, 0.0,
-        Rhythm(8, 18, 1.0, 1.0, 1.0),
-    )  # fmt: skip
+        requests_per_user_week=1.0,
+        gpus={1: 1.0},
+        cores={1: 1.0},
+        ram_gb=1,
+        bursts_mean=1.0,
+        burst_h=1.0,
+        burst_sigma=0.0,
+        gap_h=1.0,
+        gap_sigma=0.0,
+        forget_frac=0.5,
+        hold_h=1.0,
+        hold_sigma=0.0,
+        prompt_delay_h=0.0,
+        reuse_frac=0.5,
+        patience_h=1.0,
+        restart_delay_h=0.0,
+        checkpoint_gb=0.0,
+        rhythm=Rhythm(8, 18, 1.0, 1.0, 1.0),
+    )
+    files = Files(
+        dataset_tb=0.0,
+        dataset_sigma=0.0,
+        uploads_per_month=1.0,
+        catch_up_months=1.0,
+        catch_up_sigma=0.0,
+        images_gb_per_month=0.0,
+        images_sigma=0.0,
+    )
     plain = Federation(
         name="hand",
         calendar=ProjectCalendar(START, months, 1),
@@ -96,7 +121,7 @@ def federation(
         use_cases={"case": case},
         applications={"app": app} if app else {},
         demand=demand,
-        files=Files(0.0, 0.0, 1.0, 1.0, 0.0, 0.0),
+        files=files,
         growth=Growth("saturating", 9.0, 1.0),
     )
     return replace(plain, **changes)

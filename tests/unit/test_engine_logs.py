@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import pytest
+
 from sim.engine.logs import Held
 from sim.entities import Service
 from sim.paths import with_value
@@ -78,6 +80,19 @@ def test_same_shape_does_not_overtake() -> None:
         (2, 5.0, 0),
         (3, 6.0, 1),
     ]
+
+
+def test_oldest_of_all_shapes_goes_first() -> None:
+    """A shape asked for earlier would keep its turn, whoever of it had come later."""
+    asks = [Ask(0.0), Ask(0.1, user=1), Ask(0.2, user=2, cores=2), Ask(0.3, user=3)]
+    assert [d.user for d in played(federation(), asks).deployments] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("much", [{"gpus": 2}, {"cores": 9}, {"ram_gb": 65}])
+def test_every_resource_of_a_node_counts(much: dict[str, int]) -> None:
+    """A request would start on a node that lacks GPUs, cores or memory for it."""
+    logs = played(federation(), [Ask(0.0, patience_h=1.0, **much)])
+    assert story(logs) == [(1.0, "0#0.0", GONE)]
 
 
 def test_best_fit_leaves_the_empty_node_whole() -> None:
