@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.cumulative import DateAt, cumulative_draws, reported_totals
 from analysis.frames import by_time, headline_period, is_year, quantile_table, require, span
 from analysis.installations import installation_rows
-from analysis.wording import metric_word, month_and_year, thousands
+from analysis.wording import metric_word, month_and_year, resource_word, thousands
 
 CUMULATIVE_COLUMNS = [
     "resource", "unit", "kind", "hypothesis", "month", "month_label", "value", "p05", "p25",
@@ -139,13 +139,21 @@ def fit_check(fit: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
     for row in fit.to_dict("records"):
         found = known.loc[row["id"]] if row["id"] in known.index else None
         rows.append(row | {
-            "label": _label(found) if found is not None else str(row["id"]),
-            "unit": str(found["unit"]) if found is not None else "-",
+            "label": _label(found) if found is not None else _increment_label(row),
+            "unit": str(found["unit"]) if found is not None else row.get("unit", "-"),
             "hypothesis": row.get("hypothesis", "-"),
         })
     out = pd.DataFrame(rows, columns=FIT_COLUMNS)
     place = {unit: i for i, unit in enumerate(out["unit"].unique())}
     return out.loc[out["unit"].map(place).sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def _increment_label(row: dict[str, object]) -> str:
+    """Name an increment of the cumulative table, which has no row of its own in the report."""
+    parts = str(row["id"]).split("_")
+    if parts[0] != "increment":
+        return str(row["id"])
+    return f"all sites, {resource_word(parts[1])} ({row.get('ledger', 'cumulative table')})"
 
 
 def _label(found: pd.Series) -> str:

@@ -208,10 +208,12 @@ def draw_sites(table: pd.DataFrame, folder: Path, name: str) -> Path:
         for column, site in enumerate(sites):
             axes = panels[line][column]
             mine = table[(table["site"] == site) & (table["resource"] == resource)]
-            if len(mine):
+            if (mine["p95"] > 0.0).any() or (mine["last_reported"] > 0.0).any():
                 _site_panel(axes, mine, look)
             else:
                 axes.set_axis_off()
+                axes.text(0.5, 0.5, f"no {resource_word(resource)}\nin the accounting", ha="center",
+                          va="center", color=GREY, fontsize=SMALL_PT, transform=axes.transAxes)
             if line == 0:
                 axes.set_title(site, fontsize=FONT_PT)
     handles = [

@@ -109,6 +109,15 @@ def load_hypotheses(data: Mapping[str, Any], observations: pd.DataFrame) -> Hypo
     return hypotheses
 
 
+def increment_id(resource: str, period: str) -> str:
+    """Return the id of an increment of the cumulative table.
+
+    >>> increment_id("gpu", "M13-M18")
+    'increment_gpu_m13_m18'
+    """
+    return f"increment_{resource}_{period.lower().replace('-', '_')}"
+
+
 def figures(observations: pd.DataFrame) -> pd.DataFrame:
     """Return all figures that could be fitted: site and service rows, cumulative increments."""
     rows = observations[observations["metric"].isin(FITTED_METRICS)]
@@ -118,7 +127,7 @@ def figures(observations: pd.DataFrame) -> pd.DataFrame:
     more = pd.DataFrame(
         {
             "id": [
-                f"increment_{r}_{p.lower().replace('-', '_')}"
+                increment_id(r, p)
                 for r, p in zip(steps["resource"], steps["period"], strict=True)
             ],
             "period": steps["period"],

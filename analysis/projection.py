@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.federations import Case
 from analysis.frames import AVERAGED
-from analysis.hypotheses import Target, all_targets, targets
+from analysis.hypotheses import Target, all_targets, increment_id, targets
 from analysis.outputs import TargetValues, accounted, subset
 from sim.entities import Federation
 from sim.runner import RunResult
@@ -113,14 +113,19 @@ def usage_draws(
 def as_reported(ensemble: Ensemble, case: Case, run: int, resource: str) -> FloatArray:
     """Return what the accounting would show of a run, shape (months, sites).
 
-    The ledger is the one that the run's hypothesis names; sites without a row for the resource
-    show nothing.
+    The ledger is the one that the run's hypothesis names for the months to come, and in a reported
+    period the one it takes the cumulative table to measure. Sites without a row show nothing.
     """
-    reported = case.hypotheses.hypotheses[ensemble.hypothesis[run]].reported
-    ledger = LEDGERS.index(reported[resource])  # type: ignore[index]
-    rows = accounted(case.federation)
-    shown = np.array([(site, resource) in rows for site in case.federation.sites])
-    return ensemble.kept[run].monthly[:, :, RESOURCES.index(resource), ledger] * shown
+    hypothesis = case.hypotheses.hypotheses[ensemble.hypothesis[run]]
+    rows, calendar = accounted(case.federation), case.federation.calendar
+    monthly = ensemble.kept[run].monthly[:, :, RESOURCES.index(resource)]
+    shown = monthly[:, :, LEDGERS.index(hypothesis.reported[resource])].copy()  # type: ignore[index]
+    for period in calendar.periods(case.federation.reported_months):
+        ledger = hypothesis.reads.get(increment_id(resource, period))
+        if ledger is not None:
+            span = slice(months_of(period).start - 1, months_of(period).stop - 1)
+            shown[span] = monthly[span, :, LEDGERS.index(ledger)]
+    return shown * np.array([(site, resource) in rows for site in case.federation.sites])
 
 
 def _by_period(monthly: FloatArray, periods: Sequence[tuple[str, range]]) -> FloatArray:

@@ -227,6 +227,7 @@ def _exhausted_cell(row: Mapping[str, object]) -> str:
 def _sites(summary: pd.DataFrame, period: str) -> str:
     """Give each site's share."""
     rows = _rows(summary, period, everywhere=False)
+    rows = rows[rows.groupby(["site", "resource"])["p95"].transform("max") > 0.0]
     if not len(rows):
         return ""
     table = _wide(rows, ["site", "resource", "unit"], hypotheses_of(summary))
