@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import Parallel, delayed
@@ -35,4 +37,20 @@ def run_many(
 
 
 def _run(spec: RunSpec, reduce: Callable[[RunResult], T]) -> T:
-    return reduce(run_once(spec))
+    with _without_collector():
+        return reduce(run_once(spec))
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the cycle collector from walking through a run's living objects again and again.
+
+    Saves about a sixth of a run; what a run leaves in cycles is collected after it.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

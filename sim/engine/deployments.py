@@ -52,6 +52,7 @@ class Deployments:
         self.room = WaitingRoom()
         self.users = [user.name for user in plan.users]
         self.held: list[list[Deployment]] = [[] for _ in plan.users]
+        self.gpus_held = [0] * len(plan.users)
         self.running: dict[str, dict[str, Deployment]] = {p.name: {} for p in self.pools}
         self.release_of: dict[str, simpy.Event | None] = {}
         self.requests = _as_lists(plan)
@@ -147,8 +148,8 @@ class Deployments:
 
     def _view(self, waiting: Waiting) -> RequestView:
         gpus, cores, _ = waiting.shape
-        held = sum(d.gpus for d in self.held[waiting.user])
         draw = self.requests["site_draw"][waiting.request]
+        held = self.gpus_held[waiting.user]
         return RequestView(waiting.user, gpus, cores, held, self._today(), draw)
 
     def _today(self) -> date:
@@ -208,6 +209,7 @@ class Deployments:
         )
         self.logs.deployments.append(deployment)
         self.held[waiting.user].append(deployment)
+        self.gpus_held[waiting.user] += gpus
         self.running[pool.name][deployment.name] = deployment
         self._work(deployment, waiting.request, waiting.first)
 
@@ -236,6 +238,7 @@ class Deployments:
         del self.release_of[deployment.name]
         del self.running[deployment.pool][deployment.name]
         self.held[deployment.user].remove(deployment)
+        self.gpus_held[deployment.user] -= deployment.gpus
         self.pool_named[deployment.pool].give_back(
             deployment.node, deployment.gpus, deployment.cores, deployment.ram_gb
         )
