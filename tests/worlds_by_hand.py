@@ -59,6 +59,37 @@ def application(**changes: Any) -> Application:
     return replace(plain, **changes)
 
 
+_DEMAND = Demand(
+    requests_per_user_week=1.0,
+    gpus={1: 1.0},
+    cores={1: 1.0},
+    ram_gb=1,
+    bursts_mean=1.0,
+    burst_h=1.0,
+    burst_sigma=0.0,
+    gap_h=1.0,
+    gap_sigma=0.0,
+    forget_frac=0.5,
+    hold_h=1.0,
+    hold_sigma=0.0,
+    prompt_delay_h=0.0,
+    reuse_frac=0.5,
+    patience_h=1.0,
+    restart_delay_h=0.0,
+    checkpoint_gb=0.0,
+    rhythm=Rhythm(8, 18, 1.0, 1.0, 1.0),
+)
+_FILES = Files(
+    dataset_tb=0.0,
+    dataset_sigma=0.0,
+    uploads_per_month=1.0,
+    catch_up_months=1.0,
+    catch_up_sigma=0.0,
+    images_gb_per_month=0.0,
+    images_sigma=0.0,
+)
+
+
 def federation(
     pools: Mapping[str, Pool] | None = None,
     months: int = 2,
@@ -69,35 +100,6 @@ def federation(
     """Return a federation of one site and one use case, `case`, which starts on the first day."""
     case = UseCase(START, 1, 0.0, ("SE",), 1.0, 1.0, 0, "app" if app else None)
     clusters = {"cluster": Cluster("Here", 1.0, 0.0, cluster_cores, START)} if app else {}
-    demand = Demand(
-        requests_per_user_week=1.0,
-        gpus={1: 1.0},
-        cores={1: 1.0},
-        ram_gb=1,
-        bursts_mean=1.0,
-        burst_h=1.0,
-        burst_sigma=0.0,
-        gap_h=1.0,
-        gap_sigma=0.0,
-        forget_frac=0.5,
-        hold_h=1.0,
-        hold_sigma=0.0,
-        prompt_delay_h=0.0,
-        reuse_frac=0.5,
-        patience_h=1.0,
-        restart_delay_h=0.0,
-        checkpoint_gb=0.0,
-        rhythm=Rhythm(8, 18, 1.0, 1.0, 1.0),
-    )
-    files = Files(
-        dataset_tb=0.0,
-        dataset_sigma=0.0,
-        uploads_per_month=1.0,
-        catch_up_months=1.0,
-        catch_up_sigma=0.0,
-        images_gb_per_month=0.0,
-        images_sigma=0.0,
-    )
     plain = Federation(
         name="hand",
         calendar=ProjectCalendar(START, months, 1),
@@ -120,8 +122,8 @@ def federation(
         retraining=Retraining(0.0, 1.0, 0.0, "work"),
         use_cases={"case": case},
         applications={"app": app} if app else {},
-        demand=demand,
-        files=files,
+        demand=_DEMAND,
+        files=_FILES,
         growth=Growth("saturating", 9.0, 1.0),
     )
     return replace(plain, **changes)
