@@ -80,6 +80,11 @@ def open_run_folder(
     return RunFolder(path, manifest)
 
 
+def kept_folder() -> Path:
+    """Return where finished runs are kept for the next time, below the current directory."""
+    return Path.cwd() / "outputs" / "kept"
+
+
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "platform": sys.platform}
     for name in _PACKAGES:

@@ -12,7 +12,7 @@ from rich.table import Table
 from analysis.calibration.calibrate import Calibrated, Settings, calibrate
 from analysis.calibration.shipped import write_posterior
 from analysis.progress import progress, say, stdout
-from analysis.runfolder import open_run_folder
+from analysis.runfolder import kept_folder, open_run_folder
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
 from sim.errors import ConfigError
 
@@ -59,7 +59,7 @@ def execute(job: Job) -> Path:
     """Calibrate and write the posterior; returns its folder."""
     setup = job.setup
     folder = open_run_folder("calibrate", setup.config, setup.inputs(), setup.seed)
-    kept = Path.cwd() / "outputs" / "calibrate"
+    kept = kept_folder()
     try:
         found = calibrate(setup.case, setup.policies, job.settings, kept, progress)
     except KeyboardInterrupt:

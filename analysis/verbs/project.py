@@ -18,7 +18,7 @@ from analysis.fingerprint import digest
 from analysis.frames import AVERAGED
 from analysis.outputs import TargetValues, accounted
 from analysis.progress import progress, stdout
-from analysis.runfolder import open_run_folder
+from analysis.runfolder import kept_folder, open_run_folder
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
 from analysis.verbs.run import changed_inputs, warn_if_changed
 from analysis.worlds import specs_of
@@ -98,7 +98,7 @@ def _play(job: Job) -> projection.Ensemble:
     keep = projection.Keep(TargetValues(figures_, accounted(job.setup.case.federation)))
     source = made_from(job.setup.case, job.setup.policies)
     name = digest(source, job.setup.seed, len(job.specs), figures_, job.draws.to_csv())
-    folder = Path.cwd() / "outputs" / "project" / f"runs-{name}"
+    folder = kept_folder() / f"projection-{name}"
     with progress("runs", len(job.specs)) as advance:
         kept = run_in_chunks(
             lambda: job.specs, len(job.specs), keep, folder, job.setup.jobs, advance

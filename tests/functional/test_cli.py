@@ -168,7 +168,7 @@ def test_interrupted_calibration_goes_on(here) -> None:
     """Ctrl-C would lose finished runs of a design, or not say how to go on."""
     arguments = ("calibrate", "federation=tiny", "runs=1200", "steps=50", "keep=20", "jobs=1")
     process = _start(here, *arguments)
-    kept = here / "outputs" / "calibrate"
+    kept = here / "outputs" / "kept"
     deadline = time.monotonic() + 120
     while not list(kept.glob("design-*/*.joblib")) and time.monotonic() < deadline:
         time.sleep(0.05)
