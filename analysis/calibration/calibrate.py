@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from analysis.calibration.design import Design, design_specs, draw_design
 from analysis.calibration.emulator import Emulator, fit_emulator
@@ -162,15 +163,19 @@ def _sample(
 ) -> dict[tuple[str, str], Branch]:
     """Sample every branch: each hypothesis under each law."""
     names = list(work.case.hypotheses.hypotheses)
+    keys = [(name, law) for name in names for law in work.laws]
+    tasks = []
+    for name, law in keys:
+        design, emulator = fitted[law]
+        density = log_posterior(work.case, name, work.figures, emulator, len(design.names))
+        seed = work.settings.seed + 10 * names.index(name) + work.laws.index(law)
+        tasks.append(delayed(sample_branch)(density, steps, seed))
     branches: dict[tuple[str, str], Branch] = {}
-    with progress(what, len(names) * len(work.laws)) as advance:
-        for number, name in enumerate(names):
-            for position, law in enumerate(work.laws):
-                design, emulator = fitted[law]
-                density = log_posterior(work.case, name, work.figures, emulator)
-                seed = work.settings.seed + 10 * number + position
-                branches[name, law] = sample_branch(density, len(design.names), steps, seed)
-                advance(1)
+    with progress(what, len(keys)) as advance:
+        found = Parallel(n_jobs=work.settings.jobs, return_as="generator")(tasks)
+        for key, branch in zip(keys, found, strict=True):
+            branches[key] = branch
+            advance(1)
     return branches
 
 
@@ -192,7 +197,11 @@ def _near(
 
 
 def log_posterior(
-    case: Case, hypothesis: str, figures: tuple[Target, ...], emulator: Emulator
+    case: Case,
+    hypothesis: str,
+    figures: tuple[Target, ...],
+    emulator: Emulator,
+    parameters: int,
 ) -> LogPosterior:
     """Return the log posterior of a hypothesis: its own figures, each used once."""
     chosen = targets(case.observations, case.hypotheses.hypotheses[hypothesis])
@@ -201,6 +210,7 @@ def log_posterior(
         tuple(subset(figures, chosen)),
         np.array([float(logged(t.value, t.value)) for t in chosen]),
         np.array([case.hypotheses.noise_of(t) for t in chosen]),
+        parameters,
     )
 
 

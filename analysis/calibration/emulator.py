@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.errors import DataError
-from sim.units import FloatArray
+from sim.units import FloatArray, IntArray
 
 FOLDS = 5  # every run is held back from one of so many fits
 NEAR_WEIGHT = 5.0  # weight of a run near the posterior against one spread over the prior; assumed
@@ -42,8 +42,33 @@ class Emulator:
 
 def terms(z: FloatArray) -> FloatArray:
     """Return the polynomial terms of z: 1, z, z_i z_j, z**3; shape (points, terms)."""
-    i, j = np.triu_indices(z.shape[1])
-    return np.hstack([np.ones((len(z), 1)), z, z[:, i] * z[:, j], z**3])
+    return _all_terms(z)[:, _distinct(z.shape[1])]
+
+
+def spread(coefficients: FloatArray, parameters: int) -> FloatArray:
+    """Return coefficients for `predict_fast`, in which z_i z_j and z_j z_i both have a place."""
+    full = np.zeros((1 + 2 * parameters + parameters**2, coefficients.shape[1]))
+    full[_distinct(parameters)] = coefficients
+    return full
+
+
+def predict_fast(z: FloatArray, full: FloatArray) -> FloatArray:
+    """Return expected outputs from `spread` coefficients: no fancy indexing, for samplers."""
+    return _all_terms(z) @ full
+
+
+def _all_terms(z: FloatArray) -> FloatArray:
+    points, parameters = z.shape
+    products = (z[:, :, None] * z[:, None, :]).reshape(points, parameters**2)
+    return np.concatenate([np.ones((points, 1)), z, products, z**3], axis=1)
+
+
+def _distinct(parameters: int) -> IntArray:
+    """Return the positions of the distinct terms among all of them."""
+    i, j = np.triu_indices(parameters)
+    products = 1 + parameters + i * parameters + j
+    cubes = 1 + parameters + parameters**2 + np.arange(parameters)
+    return np.concatenate([np.arange(1 + parameters), products, cubes])
 
 
 def fit_emulator(z: FloatArray, outputs: FloatArray, near: int = 0) -> Emulator:

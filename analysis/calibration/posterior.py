@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import gammaln, logsumexp, ndtr
 
-from analysis.calibration.emulator import Emulator, terms
+from analysis.calibration.emulator import Emulator, predict_fast, spread
 from analysis.calibration.priors import Z_LIMIT, quantile_to_z
 from sim.errors import DataError
 from sim.units import FloatArray
@@ -25,12 +25,14 @@ class LogPosterior:
         chosen: Positions of the outputs that are fitted.
         observed: Logged reported figures, shape (chosen,).
         noise: Standard deviation of each logged figure, shape (chosen,).
+        parameters: Number of parameters.
     """
 
     emulator: Emulator
     chosen: tuple[int, ...]
     observed: FloatArray
     noise: FloatArray
+    parameters: int
 
     @cached_property
     def covariance(self) -> FloatArray:
@@ -47,7 +49,7 @@ class LogPosterior:
 
     @cached_property
     def _coefficients(self) -> FloatArray:
-        return self.emulator.coefficients[:, list(self.chosen)]
+        return spread(self.emulator.coefficients[:, list(self.chosen)], self.parameters)
 
     def __call__(self, z: FloatArray) -> FloatArray:
         """Return log prior + log likelihood at z of shape (points, parameters)."""
@@ -60,7 +62,7 @@ class LogPosterior:
     def log_likelihood(self, z: FloatArray) -> FloatArray:
         """Return the log likelihood at z, shape (points,)."""
         whitening, constant = self._whitening
-        away = self.observed - terms(z) @ self._coefficients
+        away = self.observed - predict_fast(z, self._coefficients)
         return -0.5 * (((away @ whitening.T) ** 2).sum(axis=1) + constant)
 
 
@@ -93,12 +95,11 @@ class Branch:
     effective: float
 
 
-def sample_branch(target: LogPosterior, parameters: int, steps: int, seed: int) -> Branch:
+def sample_branch(target: LogPosterior, steps: int, seed: int) -> Branch:
     """Sample a branch with an ensemble sampler and estimate its evidence.
 
     Args:
         target: The log posterior.
-        parameters: Its dimension.
         steps: Steps after as many burn-in steps.
         seed: Seed of walkers and moves.
 
@@ -108,6 +109,7 @@ def sample_branch(target: LogPosterior, parameters: int, steps: int, seed: int) 
     Source: emcee, Foreman-Mackey et al. 2013, doi:10.1086/670067; differential evolution moves.
     """
     random = np.random.Generator(np.random.Philox(seed))
+    parameters = target.parameters
     walkers = 4 * parameters
     starts = quantile_to_z(random.random((50 * walkers, parameters)))
     density = target(starts)
