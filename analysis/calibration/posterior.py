@@ -95,13 +95,16 @@ class Branch:
     effective: float
 
 
-def sample_branch(target: LogPosterior, steps: int, seed: int) -> Branch:
+def sample_branch(
+    target: LogPosterior, steps: int, seed: int, start: FloatArray | None = None
+) -> Branch:
     """Sample a branch with an ensemble sampler and estimate its evidence.
 
     Args:
         target: The log posterior.
         steps: Steps after as many burn-in steps.
         seed: Seed of walkers and moves.
+        start: Points to start from, shape (points, parameters); None: the best of the prior.
 
     Raises:
         DataError: When the posterior is nowhere finite.
@@ -112,10 +115,12 @@ def sample_branch(target: LogPosterior, steps: int, seed: int) -> Branch:
     parameters = target.parameters
     walkers = 4 * parameters
     starts = quantile_to_z(random.random((50 * walkers, parameters)))
+    if start is not None:
+        starts = start[random.permutation(len(start))]
     density = target(starts)
     if not np.isfinite(density).any():
         raise DataError("the posterior is nowhere finite", "calibrate", "figures the model reaches")
-    best = starts[np.argsort(density)[-walkers:]]
+    best = starts[:walkers] if start is not None else starts[np.argsort(density)[-walkers:]]
     moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
     sampler = emcee.EnsembleSampler(walkers, parameters, target, moves=moves, vectorize=True)
     sampler.random_state = np.random.RandomState(seed % 2**32).get_state()

@@ -9,8 +9,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from analysis.calibration.calibrate import Calibrated, Settings, calibrate
+from analysis.calibration.calibrate import LEFT, Calibrated, calibrate
 from analysis.calibration.shipped import write_posterior
+from analysis.calibration.waves import Settings, Work
 from analysis.progress import progress, say, stdout
 from analysis.runfolder import kept_folder, open_run_folder
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
@@ -61,7 +62,7 @@ def execute(job: Job) -> Path:
     folder = open_run_folder("calibrate", setup.config, setup.inputs(), setup.seed)
     kept = kept_folder()
     try:
-        found = calibrate(setup.case, setup.policies, job.settings, kept, progress)
+        found = calibrate(Work(setup.case, setup.policies, job.settings, kept, progress))
     except KeyboardInterrupt:
         folder.finish("interrupted")
         say(f"finished runs of the design are kept in {kept}")
@@ -98,7 +99,7 @@ def _show(found: Calibrated, console: Console) -> None:
             str(parameter), rows["unit"].iloc[0], f"{rows['prior_median'].iloc[0]:.3g}", *cells
         )
     console.print(table)
-    left = found.parameters[found.parameters["verdict"] == "left at its prior"]
+    left = found.parameters[found.parameters["verdict"] == LEFT]
     for name, rows in left.groupby("hypothesis", sort=False):
         console.print(
             f"{name}: the figures leave at their prior: {', '.join(rows['parameter'])}",

@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from analysis import projection
-from analysis.calibration.calibrate import made_from
 from analysis.calibration.shipped import Posterior, read_posterior
+from analysis.calibration.waves import made_from
 from analysis.chunks import run_in_chunks
 from analysis.delivery import deliver
 from analysis.fingerprint import digest

@@ -10,8 +10,8 @@ import pandas as pd
 from omegaconf import DictConfig
 from rich.table import Table
 
-from analysis.calibration.calibrate import made_from
 from analysis.calibration.shipped import Posterior, differences, read_posterior
+from analysis.calibration.waves import made_from
 from analysis.comparison import compare
 from analysis.hypotheses import targets
 from analysis.outputs import TargetValues, accounted

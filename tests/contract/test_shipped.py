@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.calibration.calibrate import made_from
 from analysis.calibration.shipped import differences, read_posterior
+from analysis.calibration.waves import made_from
 from analysis.cli import _composed
 from analysis.dictionary import dictionary
 from analysis.federations import packaged, register
