@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 
 @dataclass(frozen=True)
@@ -38,4 +40,17 @@ class Streams:
         """
         name = f"{self.seed}\x1f{self.replicate}\x1f{path}\x1f{decision}".encode()
         key = np.frombuffer(blake2b(name, digest_size=16).digest(), dtype=np.uint64)
-        return np.random.Generator(np.random.Philox(key=key))
+        return np.random.Generator(np.random.Philox(_Key(key)))  # type: ignore[arg-type]
+
+
+class _Key(ISeedSequence):
+    """Hands a key to Philox: the stream of `Philox(key=...)`, which asks the system for entropy.
+
+    A plan opens about 1,200 streams; this way each takes a quarter of the time.
+    """
+
+    def __init__(self, key: np.ndarray) -> None:
+        self.key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        return self.key
