@@ -73,7 +73,7 @@ class Capacity:
     def _begin_outage(self, state: PoolState, outage: PoolOutage) -> None:
         if state.closed:
             return
-        state.out = True
+        state.set_out(True)
         if not outage.vms_kept:
             self._bill(state, 0)
         self.deployments.kill_pool(state.name, Ended.OUTAGE)
@@ -82,15 +82,15 @@ class Capacity:
     def _end_outage(self, state: PoolState) -> None:
         if state.closed:
             return
-        state.out = False
+        state.set_out(False)
         self._bill(state, state.nodes)
         self.deployments.serve_waiting()
 
     def _close(self, state: PoolState) -> None:
-        state.out = state.closed = True
+        state.set_out(True)
         self._bill(state, 0)
         self.deployments.kill_pool(state.name, Ended.CLOSED)
-        state.nodes = 0
+        state.close()
 
     def _review(self) -> None:
         room = self.deployments.room
@@ -102,7 +102,8 @@ class Capacity:
             wanted = nodes_wanted(
                 state.pool, self.federation.growth, state.nodes, state.nodes_at_peak(), short
             )
-            self._add_nodes(state, wanted - state.nodes)
+            if wanted > state.nodes:
+                self._add_nodes(state, wanted - state.nodes)
 
     def _bill(self, state: PoolState, nodes: int) -> None:
         since_h, before = self._billed[state.name]

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-import simpy
-
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
-from sim.engine.loop import Loop, Order
+from sim.engine.loop import Action, Loop, Order
 from sim.engine.pools import Free, PoolState
+from sim.engine.script import script_of
 from sim.engine.waiting import Waiting, WaitingRoom
 from sim.entities import Federation
 from sim.errors import EngineError
 from sim.plan.world import Plan
-from sim.policies.base import Policies, PoolView, RequestView
+from sim.policies.base import Policies, RequestView
 
 
 class Deployments:
@@ -43,7 +42,6 @@ class Deployments:
     ) -> None:
         """Store what is needed; `begin` schedules the first arrival."""
         self.loop, self.policies, self.logs = loop, policies, logs
-        self.demand = federation.demand
         self.calendar = federation.calendar
         self.pools = list(pools)
         self.pool_named = {p.name: p for p in self.pools}
@@ -54,8 +52,8 @@ class Deployments:
         self.held: list[list[Deployment]] = [[] for _ in plan.users]
         self.gpus_held = [0] * len(plan.users)
         self.running: dict[str, dict[str, Deployment]] = {p.name: {} for p in self.pools}
-        self.release_of: dict[str, simpy.Event | None] = {}
-        self.requests = _as_lists(plan)
+        self.release_of: dict[str, Action | None] = {}
+        self.requests, self.script = plan.requests, script_of(plan.requests, federation.demand)
         self._day = (-1.0, self.calendar.start)
 
     # ---------------------------------------------------------------- arrivals
@@ -65,38 +63,32 @@ class Deployments:
         self._schedule_arrival(0)
 
     def _schedule_arrival(self, index: int) -> None:
-        if index < len(self.requests["arrival_h"]):
-            self.loop.at(self.requests["arrival_h"][index], Order.ARRIVAL, self._arrive, index)
+        if index < len(self.script):
+            self.loop.at(self.script[index].arrival_h, Order.ARRIVAL, self._arrive, index)
 
     def _arrive(self, index: int) -> None:
         self._schedule_arrival(index + 1)
-        if not self._reuse(index):
+        if not (self.script[index].returns and self._reuse(index)):
             self._ask(index, first=0, part=0)
 
     def _reuse(self, index: int) -> bool:
         """Let a returning user work in a deployment that sits idle; True if that happened."""
-        r, now = self.requests, self.loop.now_h
-        if r["reuse_draw"][index] >= self.demand.reuse_frac:
-            return False
-        for deployment in reversed(self.held[r["user"][index]]):
+        line, now = self.script[index], self.loop.now_h
+        gpus, cores, _ = line.shape
+        for deployment in reversed(self.held[line.user]):
             idle = deployment.last_active_h <= now
-            if (
-                idle
-                and deployment.gpus >= r["gpus"][index]
-                and (deployment.cores >= r["cores"][index])
-            ):
+            if idle and deployment.gpus >= gpus and deployment.cores >= cores:
                 self.loop.cancel(self.release_of[deployment.name])
                 self._work(deployment, index, first=0)
                 return True
         return False
 
     def _ask(self, index: int, first: int, part: int) -> None:
-        r = self.requests
-        shape = (r["gpus"][index], r["cores"][index], r["ram_gb"][index])
-        waiting = Waiting(index, first, part, self.loop.now_h, r["user"][index], shape)
+        line, now = self.script[index], self.loop.now_h
+        waiting = Waiting(index, first, part, now, line.user, line.shape)
         if not self._try(waiting):
             waiting.timer = self.loop.at(
-                self.loop.now_h + r["patience_h"][index], Order.PATIENCE, self._withdraw, waiting
+                now + line.patience_h, Order.PATIENCE, self._withdraw, waiting
             )
 
     def _withdraw(self, waiting: Waiting) -> None:
@@ -130,27 +122,23 @@ class Deployments:
 
     def serve_waiting(self) -> None:
         """Start whoever fits now, in order of arrival; called whenever capacity was freed."""
-        progress = True
-        while progress:
-            progress = False
-            for waiting in self.room.heads():
-                view = self._view(waiting)
-                if not self.policies.admission.admits(view):
-                    self.room.leave(waiting)
-                    self.room.hold_back(waiting)
-                    progress = True
-                    continue
-                found = self._pool_for(waiting, view)
-                if found is not None:
-                    self.room.leave(waiting)
-                    self._start(waiting, *found)
-                    progress = True
+        if not self.room:
+            return
+        for waiting in self.room.in_turn():
+            view = self._view(waiting)
+            if not self.policies.admission.admits(view):
+                self.room.leave(waiting)
+                self.room.hold_back(waiting)
+                continue
+            found = self._pool_for(waiting, view)
+            if found is not None:
+                self.room.leave(waiting)
+                self._start(waiting, *found)
 
     def _view(self, waiting: Waiting) -> RequestView:
-        gpus, cores, _ = waiting.shape
-        draw = self.requests["site_draw"][waiting.request]
-        held = self.gpus_held[waiting.user]
-        return RequestView(waiting.user, gpus, cores, held, self._today(), draw)
+        user, (gpus, cores, _) = waiting.user, waiting.shape
+        draw = self.script[waiting.request].site_draw
+        return RequestView(user, gpus, cores, self.gpus_held[user], self._today(), draw)
 
     def _today(self) -> date:
         day_h = self.loop.now_h // 24.0
@@ -160,42 +148,30 @@ class Deployments:
 
     def _pool_for(self, waiting: Waiting, view: RequestView) -> tuple[PoolState, Free] | None:
         """Return the pool that placement chose, and the group of its nodes that fits best."""
-        gpus, cores, ram_gb = waiting.shape
-        there = [p for p in (self.with_gpus if gpus else self.without) if p.nodes]
-        groups = [p.fitting_group(gpus, cores, ram_gb) for p in there]
-        if not any(groups):
+        shape = waiting.shape
+        pools = self.with_gpus if shape[0] else self.without
+        offers = [pool.offer(shape) for pool in pools if pool.nodes]
+        if all(group is None for _, group, _ in offers):
             return None
-        views = [
-            PoolView(
-                p.name,
-                p.weight,
-                p.nodes * p.gpus_per_node,
-                p.nodes * p.cores_per_node,
-                p.gpus_held,
-                p.cores_held,
-                group is not None,
-            )
-            for p, group in zip(there, groups, strict=True)
-        ]
-        chosen = self.policies.placement.place(view, views)
+        chosen = self.policies.placement.place(view, [seen for seen, _, _ in offers])
         if chosen is None:
             return None
-        group = groups[chosen] if chosen in range(len(there)) else None
-        if group is None:
+        group, pool = offers[chosen][1:] if chosen in range(len(offers)) else (None, None)
+        if group is None or pool is None:
             raise EngineError(
                 "a placement policy chose a pool that does not fit",
                 "policy.placement",
                 "the index of a pool that fits, or None",
                 chosen,
             )
-        return there[chosen], group
+        return pool, group
 
     # ---------------------------------------------------------------- running
 
     def _start(self, waiting: Waiting, pool: PoolState, group: Free) -> None:
         self.loop.cancel(waiting.timer)
         gpus, cores, ram_gb = waiting.shape
-        node = pool.take(group, gpus, cores, ram_gb)
+        node = pool.take(group, waiting.shape)
         deployment = Deployment(
             self._name(waiting),
             waiting.user,
@@ -215,17 +191,14 @@ class Deployments:
 
     def _work(self, deployment: Deployment, request: int, first: int) -> None:
         """Let a request compute in a deployment from now on and plan the release."""
-        r, now = self.requests, self.loop.now_h
-        last = r["burst_first"][request] + r["burst_count"][request] - 1
-        begin = r["burst_first"][request] + first
-        before = r["before_h"]
-        end_h = now + (before[last] - before[begin]) + r["burst_h"][last]
+        line, now = self.script[request], self.loop.now_h
+        end_h = now + line.work_h
+        if first:
+            end_h -= float(self.requests.before_h[self.requests.burst_first[request] + first])
         deployment.segments.append(Segment(request, first, now, end_h))
-        forgotten = r["forget_draw"][request] < self.demand.forget_frac
-        tail_h = r["hold_h"][request] if forgotten else r["prompt_h"][request]
-        ended = Ended.FORGOTTEN if forgotten else Ended.PROMPT
+        ended = Ended.FORGOTTEN if line.forgotten else Ended.PROMPT
         self.release_of[deployment.name] = self.loop.at(
-            end_h + tail_h, Order.RELEASE, self._release, deployment, ended
+            end_h + line.tail_h, Order.RELEASE, self._release, deployment, ended
         )
 
     def _release(self, deployment: Deployment, ended: Ended) -> None:
@@ -258,20 +231,20 @@ class Deployments:
         if segment.end_h <= now:
             return
         r, request = self.requests, segment.request
-        first, count = r["burst_first"][request], r["burst_count"][request]
-        origin = segment.start_h - r["before_h"][first + segment.first]
+        bursts = slice(r.burst_first[request], r.burst_first[request] + r.burst_count[request])
+        before_h, burst_h, gap_h = (x[bursts].tolist() for x in (r.before_h, r.burst_h, r.gap_h))
+        origin = segment.start_h - before_h[segment.first]
         left = segment.first
-        while left < count:
-            burst_end = origin + r["before_h"][first + left] + r["burst_h"][first + left]
-            if burst_end > now:
-                break
+        while left < len(burst_h) and origin + before_h[left] + burst_h[left] <= now:
             left += 1
-        cut = origin + r["before_h"][first + left]
+        cut = origin + before_h[left]
         deployment.lost_h = max(0.0, now - cut)
         in_gap = cut >= now and left > segment.first
-        segment.end_h = cut - r["gap_h"][first + left - 1] if in_gap else now
+        segment.end_h = cut - gap_h[left - 1] if in_gap else now
         part = int(deployment.name.rsplit(".", 1)[1]) + 1
-        self.loop.at(now + r["restart_h"][request], Order.ARRIVAL, self._ask, request, left, part)
+        self.loop.at(
+            now + self.script[request].restart_h, Order.ARRIVAL, self._ask, request, left, part
+        )
 
     def finish(self) -> None:
         """Log what still runs at the horizon as such."""
@@ -281,10 +254,5 @@ class Deployments:
                 deployment.ended = Ended.HORIZON
 
     def _name(self, waiting: Waiting) -> str:
-        number = self.requests["number"][waiting.request]
+        number = self.script[waiting.request].number
         return f"{self.users[waiting.user]}#{number}.{waiting.part}"
-
-
-def _as_lists(plan: Plan) -> dict[str, list]:
-    """Return the plan's arrays as lists: the engine walks them one value at a time."""
-    return {name: getattr(plan.requests, name).tolist() for name in vars(plan.requests)}

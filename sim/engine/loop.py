@@ -24,6 +24,30 @@ class Order(IntEnum):
     REVIEW = 6
 
 
+class Action:
+    """A call at a time: as much of a SimPy event as `Environment.step` looks at.
+
+    Args:
+        call: What to do.
+        arguments: With what.
+    """
+
+    __slots__ = ("arguments", "call", "callbacks")
+    _ok = True  # SimPy's word for: nothing failed
+
+    def __init__(self, call: Callable[..., None], arguments: tuple[object, ...]) -> None:
+        """Be ready to be scheduled."""
+        self.call, self.arguments = call, arguments
+        self.callbacks: tuple[Callable[[Action], None], ...] | None = _CALL
+
+
+def _do(action: Action) -> None:
+    action.call(*action.arguments)
+
+
+_CALL = (_do,)
+
+
 class Loop:
     """Runs actions at times up to the horizon (half open: nothing at the horizon itself).
 
@@ -43,29 +67,25 @@ class Loop:
         return self.env.now
 
     def at(
-        self, time_h: float, order: Order, action: Callable[..., None], *arguments: object
-    ) -> simpy.Event | None:
-        """Schedule `action(*arguments)`; times before now are taken as now.
+        self, time_h: float, order: Order, call: Callable[..., None], *arguments: object
+    ) -> Action | None:
+        """Schedule `call(*arguments)`; times before now are taken as now.
 
         Returns:
             A handle for `cancel`, or None if the time is not before the horizon.
         """
         if time_h >= self.horizon_h:
             return None
-        env = self.env
-        event = simpy.Event(env)
-        event._ok, event._value = True, None  # triggered: as simpy.Timeout does it
-        event.callbacks = [lambda _: action(*arguments)]
-        now = env.now
-        env.schedule(event, order, time_h - now if time_h > now else 0.0)  # type: ignore[arg-type]
+        action, now = Action(call, arguments), self.env.now
+        self.env.schedule(action, order, time_h - now if time_h > now else 0.0)
         self.events += 1
-        return event
+        return action
 
     @staticmethod
-    def cancel(event: simpy.Event | None) -> None:
-        """Take the action off an event that has not happened yet."""
-        if event is not None and event.callbacks is not None:
-            event.callbacks.clear()
+    def cancel(action: Action | None) -> None:
+        """Take the call off an action that has not happened yet."""
+        if action is not None and action.callbacks is not None:
+            action.callbacks = ()
 
     def run(self) -> None:
         """Process every event before the horizon."""

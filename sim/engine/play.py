@@ -23,7 +23,8 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
         policies: One policy of each kind.
 
     Returns:
-        The interval logs; every interval ends at or before the horizon.
+        The interval logs. What holds capacity is closed at the horizon; computing that goes on
+        beyond it is logged with the end it would have.
     """
     loop, logs = Loop(federation.calendar.horizon_h), Logs()
     pools = [PoolState(name, pool) for name, pool in federation.pools.items()]

@@ -5,15 +5,19 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from sim.entities import Pool
+from sim.policies.base import PoolView
 
-Free = tuple[int, int, int]  # GPUs, cores, GB of memory that a node has free
+Shape = tuple[int, int, int]  # GPUs, cores, GB of memory asked for
+Free = tuple[int, int, int]  # the same that a node has free
+Offer = tuple[PoolView, Free | None, "PoolState"]  # as policies see it; the nodes that fit best
 
 
 class PoolState:
     """The nodes of one pool, grouped by what they have free.
 
     Nodes with the same free GPUs, cores and memory are interchangeable; the fullest group that
-    fits is taken, and in it the node with the smallest number.
+    fits is taken, and in it the node with the smallest number. What a pool offers to a shape is
+    remembered until something in the pool changes: most placements change one pool of several.
 
     Args:
         name: Name of the pool.
@@ -34,6 +38,7 @@ class PoolState:
         self._free: list[Free] = []
         self._groups: dict[Free, list[int]] = {}
         self._keys: list[Free] = []
+        self._offers: dict[Shape, Offer] = {}
 
     def add_node(self) -> int:
         """Add an empty node and return its number."""
@@ -44,18 +49,44 @@ class PoolState:
         self._file(node, free)
         return node
 
-    def fitting_group(self, gpus: int, cores: int, ram_gb: int) -> Free | None:
-        """Return the fullest group of nodes with so much free, or None."""
-        if self.out:
-            return None
+    def offer(self, shape: Shape) -> Offer:
+        """Return what a policy sees of the pool and the fullest group of nodes that fits."""
+        found = self._offers.get(shape)
+        if found is None:
+            group = None if self.out else self._fitting_group(*shape)
+            view = PoolView(
+                self.name,
+                self.weight,
+                self.nodes * self.gpus_per_node,
+                self.nodes * self.cores_per_node,
+                self.gpus_held,
+                self.cores_held,
+                group is not None,
+            )
+            found = self._offers[shape] = (view, group, self)
+        return found
+
+    def _fitting_group(self, gpus: int, cores: int, ram_gb: int) -> Free | None:
         keys = self._keys
-        for key in keys[bisect_left(keys, (gpus, cores, ram_gb)) :]:
+        for at in range(bisect_left(keys, (gpus, cores, ram_gb)), len(keys)):
+            key = keys[at]
             if key[1] >= cores and key[2] >= ram_gb:
                 return key
         return None
 
-    def take(self, group: Free, gpus: int, cores: int, ram_gb: int) -> int:
-        """Occupy a node of the group that `fitting_group` named and return its number."""
+    def set_out(self, out: bool) -> None:
+        """Take the pool out, or back in."""
+        self.out = out
+        self._offers.clear()
+
+    def close(self) -> None:
+        """Take away all nodes for good."""
+        self.closed, self.nodes = True, 0
+        self._offers.clear()
+
+    def take(self, group: Free, shape: Shape) -> int:
+        """Occupy a node of the group that `offer` named and return its number."""
+        gpus, cores, ram_gb = shape
         nodes = self._groups[group]
         node = nodes.pop(0)
         if not nodes:
@@ -65,8 +96,10 @@ class PoolState:
         self._file(node, left)
         self.gpus_held += gpus
         self.cores_held += cores
-        self.peak_gpus = max(self.peak_gpus, self.gpus_held)
-        self.peak_cores = max(self.peak_cores, self.cores_held)
+        if self.gpus_held > self.peak_gpus:
+            self.peak_gpus = self.gpus_held
+        if self.cores_held > self.peak_cores:
+            self.peak_cores = self.cores_held
         return node
 
     def nodes_at_peak(self) -> float:
@@ -90,6 +123,7 @@ class PoolState:
         self.cores_held -= cores
 
     def _file(self, node: int, free: Free) -> None:
+        self._offers.clear()
         if free not in self._groups:
             self._groups[free] = []
             insort(self._keys, free)

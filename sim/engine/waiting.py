@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
-import simpy
-
-Shape = tuple[int, int, int]  # GPUs, cores, GB of memory
+from sim.engine.loop import Action
+from sim.engine.pools import Shape
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +33,7 @@ class Waiting:
     user: int
     shape: Shape
     order: int = 0
-    timer: simpy.Event | None = None
+    timer: Action | None = None
     gone: bool = False
 
 
@@ -46,8 +47,12 @@ class WaitingRoom:
     def __init__(self) -> None:
         """Start empty."""
         self._lines: dict[Shape, deque[Waiting]] = {}
-        self._held_back: dict[int, deque[Waiting]] = {}
+        self._held_back: dict[int, list[Waiting]] = {}
         self._arrived = 0
+
+    def __bool__(self) -> bool:
+        """Return whether anybody may be waiting for room."""
+        return bool(self._lines)
 
     def join(self, waiting: Waiting) -> None:
         """Put a request at the end of its line."""
@@ -57,25 +62,34 @@ class WaitingRoom:
 
     def hold_back(self, waiting: Waiting) -> None:
         """Keep a request until its user releases something."""
-        self._held_back.setdefault(waiting.user, deque()).append(waiting)
+        self._held_back.setdefault(waiting.user, []).append(waiting)
 
     def released_by(self, user: int) -> list[Waiting]:
-        """Take out all requests of `user` that were held back."""
-        return [w for w in self._held_back.pop(user, ()) if not w.gone]
+        """Take out all requests of `user` that were held back, the oldest first."""
+        held_back = [w for w in self._held_back.pop(user, ()) if not w.gone]
+        held_back.sort(key=lambda w: (w.requested_h, w.request))
+        return held_back
 
-    def heads(self) -> list[Waiting]:
-        """Return the first of every line, in order of arrival."""
-        found = []
-        for shape in list(self._lines):
-            line = self._lines[shape]
-            while line and line[0].gone:
-                line.popleft()
-            if line:
-                found.append(line[0])
-            else:
-                del self._lines[shape]
-        found.sort(key=lambda w: w.order)
-        return found
+    def in_turn(self) -> Iterator[Waiting]:
+        """Yield who waits in order of arrival; of a shape, the next only if the one before left."""
+        heads = [w for shape in list(self._lines) if (w := self._head(shape))]
+        turns = [(w.order, w) for w in heads]
+        heapify(turns)
+        while turns:
+            _, waiting = heappop(turns)
+            yield waiting
+            following = self._head(waiting.shape)
+            if following is not None and following is not waiting:
+                heappush(turns, (following.order, following))
+
+    def _head(self, shape: Shape) -> Waiting | None:
+        line = self._lines.get(shape)
+        while line and line[0].gone:
+            line.popleft()
+        if line:
+            return line[0]
+        self._lines.pop(shape, None)
+        return None
 
     def leave(self, waiting: Waiting) -> None:
         """Take a head out of its line."""

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 
-import simpy
-
 from sim.engine.logs import Logs, Replica, Served
-from sim.engine.loop import Loop, Order
+from sim.engine.loop import Action, Loop, Order
 from sim.entities import Application, ApplicationKind
 from sim.plan.invocations import Invocations
 from sim.units import SECONDS_PER_H, to_grid_h
@@ -73,7 +71,7 @@ class ReplicaSet:
         window = 0.0 if application.kind is ApplicationKind.ASYNC else application.idle_window_s
         self.window_h = to_grid_h(window / SECONDS_PER_H)
         self.keep = 1 if application.kind is ApplicationKind.EXPOSED else 0
-        self.idle: list[tuple[float, simpy.Event | None]] = []  # (replica's start, its expiry)
+        self.idle: list[tuple[float, Action | None]] = []  # (replica's start, its expiry)
         self.busy: dict[int, tuple[float, float]] = {}  # invocation: (replica's start, computing)
         self.waiting: deque[int] = deque()
         self.count = 0
@@ -138,7 +136,7 @@ class ReplicaSet:
 
     def _fall_idle(self, started: float) -> None:
         kept = sum(expiry is None for _, expiry in self.idle) < self.keep
-        entry: tuple[float, simpy.Event | None]
+        entry: tuple[float, Action | None]
         if kept:
             entry = (started, None)
         else:
@@ -160,7 +158,7 @@ class ReplicaSet:
         self.cores.freed()
 
     def finish(self) -> None:
-        """Log the replicas that are still there at the horizon, and cut what still computes."""
+        """Log the replicas that are still there at the horizon and count who still waits."""
         horizon = self.loop.horizon_h
         starts = [started for started, _ in self.idle] + [s for s, _ in self.busy.values()]
         self.logs.replicas.extend(Replica(self.use_case, s, horizon) for s in starts)

@@ -1,4 +1,4 @@
-"""Writes the golden results of the tiny federation: `make golden`."""
+"""Writes the golden results of the shipped federations: `make golden`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from sim.runner import RunSpec, run_once
 from sim.units import LEDGERS, RESOURCES
 from tests import configured
 
-GOLDEN = Path(__file__).with_name("tiny.json")
+GOLDEN = Path(__file__).with_name("results.json")
 LAWS = ("saturating", "deployed")
 
 
 def results() -> dict[str, Any]:
-    """Return the monthly totals of one run, by growth law, resource, ledger and site."""
-    tiny, policies = configured.federation("tiny"), configured.policies()
+    """Return totals of one run each, by federation, growth law, resource, ledger and site.
+
+    Monthly for the tiny federation; half-yearly for the reference case, where users wait, quotas
+    bind, pools fail and stores migrate.
+    """
+    policies = configured.policies()
     found: dict[str, Any] = {"model_version": sim.MODEL_VERSION}
-    for law in LAWS:
-        usage = run_once(RunSpec(with_value(tiny, "growth.law", law), policies, seed=0)).usage
-        for resource in RESOURCES:
-            for ledger in LEDGERS:
-                monthly = usage.monthly(resource, ledger).T.tolist()
-                for site, quantities in zip(usage.sites, monthly, strict=True):
-                    found[f"{law}/{resource}/{ledger}/{site}"] = quantities
+    for name, months in (("tiny", 1), ("imagine", 6)):
+        for law in LAWS:
+            federation = with_value(configured.federation(name), "growth.law", law)
+            usage = run_once(RunSpec(federation, policies, seed=0)).usage
+            for resource in RESOURCES:
+                for ledger in LEDGERS:
+                    monthly = usage.monthly(resource, ledger)
+                    totals = monthly.reshape(-1, months, len(usage.sites)).sum(axis=1)
+                    for site, quantities in zip(usage.sites, totals.T.tolist(), strict=True):
+                        found[f"{name}/{law}/{resource}/{ledger}/{site}"] = quantities
     return found
 
 

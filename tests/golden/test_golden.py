@@ -1,4 +1,4 @@
-"""Results of the tiny federation against those kept beside this file."""
+"""Results of the shipped federations against those kept beside this file."""
 
 from __future__ import annotations
 

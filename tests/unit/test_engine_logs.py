@@ -88,6 +88,19 @@ def test_oldest_of_all_shapes_goes_first() -> None:
     assert [d.user for d in played(federation(), asks).deployments] == [0, 1, 2, 3]
 
 
+def test_order_of_arrival_holds_across_shapes_when_much_is_freed_at_once() -> None:
+    """Of two shapes each would get one turn, though two of the first had come before the other."""
+    nodes = federation({"pool": pool(gpus_per_node=2)})
+    asks = [Ask(0.0, gpus=2, bursts=(9.0,)), Ask(1.0, user=1), Ask(2.0, user=2)]
+    logs = played(nodes, [*asks, Ask(3.0, user=3, cores=2)])
+    assert [(d.user, d.started_h) for d in logs.deployments] == [
+        (0, 0.0),
+        (1, 9.0),
+        (2, 9.0),
+        (3, 10.0),
+    ]
+
+
 @pytest.mark.parametrize("much", [{"gpus": 2}, {"cores": 9}, {"ram_gb": 65}])
 def test_every_resource_of_a_node_counts(much: dict[str, int]) -> None:
     """A request would start on a node that lacks GPUs, cores or memory for it."""

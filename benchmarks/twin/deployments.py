@@ -1,0 +1,292 @@
+"""Deployments of the twin: a process each, an event a burst."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any
+
+import simpy
+
+from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
+from sim.entities import Federation, Pool
+from sim.plan.world import Plan
+from sim.policies.base import Policies, PoolView, RequestView
+
+Process = Generator[simpy.Event, Any, None]
+
+
+@dataclass
+class Node:
+    """A node and what it has free."""
+
+    number: int
+    gpus: int
+    cores: int
+    ram_gb: int
+
+
+@dataclass
+class Site:
+    """A pool at work."""
+
+    name: str
+    pool: Pool
+    nodes: list[Node] = field(default_factory=list)
+    out: bool = False
+    closed: bool = False
+    gpus_held: int = 0
+    cores_held: int = 0
+    peak: tuple[int, int] = (0, 0)
+
+    def node_for(self, gpus: int, cores: int, ram_gb: int) -> Node | None:
+        """Return the fullest node with so much free."""
+        if self.out:
+            return None
+        fitting = [
+            n for n in self.nodes if n.gpus >= gpus and n.cores >= cores and n.ram_gb >= ram_gb
+        ]
+        return min(fitting, key=lambda n: (n.gpus, n.cores, n.ram_gb, n.number), default=None)
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A request that asks for a deployment; `granted` fires when it gets one."""
+
+    request: int
+    first: int
+    part: int
+    requested_h: float
+    granted: simpy.Event
+    held_back: bool = False
+    deployment: Deployment | None = None
+
+
+@dataclass(eq=False)
+class Running:
+    """A deployment with the process that works in it."""
+
+    deployment: Deployment
+    node: Node
+    process: simpy.Process | None = None
+    idle: bool = False
+
+
+class TwinDeployments:
+    """Plays requests against pools.
+
+    Args:
+        env: The SimPy environment.
+        federation: The federation.
+        plan: The replicate's plan.
+        policies: One policy of each kind.
+        logs: The logs.
+    """
+
+    def __init__(
+        self, env: simpy.Environment, federation: Federation, plan: Plan, policies: Policies,
+        logs: Logs,
+    ) -> None:
+        """Store what is needed; `arrivals` is the process to start."""
+        self.env, self.plan, self.policies, self.logs = env, plan, policies, logs
+        self.demand, self.calendar = federation.demand, federation.calendar
+        self.sites = [Site(name, pool) for name, pool in federation.pools.items()]
+        self.waiting: list[Ticket] = []
+        self.running: list[Running] = []
+        self.r = SimpleNamespace(**{n: a.tolist() for n, a in vars(plan.requests).items()})
+        self.gpus_of: Counter[int] = Counter()
+
+    def arrivals(self) -> Process:
+        """Let each request arrive at its time."""
+        for index in range(len(self.r.arrival_h)):
+            yield self.env.timeout(self.r.arrival_h[index] - self.env.now)
+            returned = self.reusable(index)
+            if returned is not None and returned.process is not None:
+                returned.idle = False
+                returned.process.interrupt(index)
+            else:
+                self.env.process(self.request(index, 0, 0))
+
+    def reusable(self, index: int) -> Running | None:
+        """Return the deployment that a returning user goes back to, if any."""
+        if self.r.reuse_draw[index] >= self.demand.reuse_frac:
+            return None
+        for one in reversed(self.running):
+            held = one.deployment
+            mine = held.user == self.r.user[index] and one.idle
+            if mine and held.gpus >= self.r.gpus[index] and held.cores >= self.r.cores[index]:
+                return one
+        return None
+
+    def request(self, index: int, first: int, part: int) -> Process:
+        """Ask, wait as long as patience lasts, work."""
+        ticket = Ticket(index, first, part, self.env.now, self.env.event())
+        self.waiting.append(ticket)
+        self.serve(only=ticket)
+        if ticket.deployment is None:
+            patience = self.env.timeout(self.r.patience_h[index])
+            yield ticket.granted | patience
+        if ticket.deployment is None:
+            self.waiting.remove(ticket)
+            self.logs.withdrawn.append(
+                Withdrawn(
+                    self.name(ticket), self.r.user[index], self.r.gpus[index],
+                    self.r.cores[index], ticket.requested_h, self.env.now, "patience ended",
+                )
+            )
+
+    def serve(self, only: Ticket | None = None) -> None:
+        """Walk the waiting line; of a shape, nobody overtakes another."""
+        blocked = set()
+        for ticket in [only] if only else list(self.waiting):
+            if ticket.held_back:
+                continue
+            shape = self.shape(ticket)
+            if shape in blocked:
+                continue
+            view = self.view(ticket)
+            if not self.policies.admission.admits(view):
+                ticket.held_back = True
+                continue
+            if not self.place(ticket, view):
+                blocked.add(shape)
+
+    def place(self, ticket: Ticket, view: RequestView) -> bool:
+        """Start the deployment of a ticket if placement finds room."""
+        gpus, cores, ram_gb = self.shape(ticket)
+        plain = [s for s in self.sites if s.pool.gpus_per_node == 0] or self.sites
+        kind = [s for s in self.sites if s.pool.gpus_per_node] if gpus else plain
+        there = [s for s in kind if s.nodes]
+        nodes = [s.node_for(gpus, cores, ram_gb) for s in there]
+        if not any(nodes):
+            return False
+        views = [
+            PoolView(
+                s.name, s.pool.weight, len(s.nodes) * s.pool.gpus_per_node,
+                len(s.nodes) * s.pool.cores_per_node, s.gpus_held, s.cores_held, node is not None,
+            )
+            for s, node in zip(there, nodes, strict=True)
+        ]
+        chosen = self.policies.placement.place(view, views)
+        if chosen is None:
+            return False
+        node = nodes[chosen]
+        assert node is not None
+        self.waiting.remove(ticket)
+        self.start(ticket, there[chosen], node)
+        return True
+
+    def start(self, ticket: Ticket, site: Site, node: Node) -> None:
+        """Put a deployment on a node and start its process."""
+        gpus, cores, ram_gb = self.shape(ticket)
+        node.gpus -= gpus
+        node.cores -= cores
+        node.ram_gb -= ram_gb
+        site.gpus_held, site.cores_held = site.gpus_held + gpus, site.cores_held + cores
+        site.peak = (max(site.peak[0], site.gpus_held), max(site.peak[1], site.cores_held))
+        ticket.deployment = Deployment(
+            self.name(ticket), self.r.user[ticket.request], site.name, node.number, gpus,
+            cores, ram_gb, ticket.requested_h, self.env.now,
+        )
+        one = Running(ticket.deployment, node)
+        self.logs.deployments.append(one.deployment)
+        self.running.append(one)
+        self.gpus_of[one.deployment.user] += gpus
+        one.process = self.env.process(self.work(one, site, ticket))
+        if not ticket.granted.triggered:
+            ticket.granted.succeed()
+
+    def work(self, one: Running, site: Site, ticket: Ticket) -> Process:
+        """Compute burst by burst, stay idle, release; unless the user returns or the pool fails."""
+        request, first = ticket.request, ticket.first
+        part = ticket.part
+        while True:
+            burst, cut = first, self.env.now
+            segment = Segment(request, first, self.env.now, self.env.now)
+            one.deployment.segments.append(segment)
+            try:
+                while burst < self.r.burst_count[request]:
+                    at = self.r.burst_first[request] + burst
+                    cut, computing = self.env.now, True
+                    yield self.env.timeout(self.r.burst_h[at])
+                    segment.end_h, computing = self.env.now, False
+                    burst += 1
+                    if burst < self.r.burst_count[request]:
+                        yield self.env.timeout(self.r.gap_h[at])
+                one.idle = True
+                forgotten = self.r.forget_draw[request] < self.demand.forget_frac
+                tail = self.r.hold_h if forgotten else self.r.prompt_h
+                yield self.env.timeout(tail[request])
+                ended = Ended.FORGOTTEN if forgotten else Ended.PROMPT
+                self.end(one, site, ended)
+                self.serve()
+                return
+            except simpy.Interrupt as interrupt:
+                if interrupt.cause is not None:
+                    request, first = interrupt.cause, 0
+                    continue
+                if burst < self.r.burst_count[request]:
+                    if computing:
+                        segment.end_h = self.env.now
+                        one.deployment.lost_h = self.env.now - cut
+                    self.env.process(self.again(request, burst, part + 1))
+                return
+
+    def again(self, request: int, first: int, part: int) -> Process:
+        """Ask anew for what a failed pool left undone."""
+        yield self.env.timeout(self.r.restart_h[request])
+        yield from self.request(request, first, part)
+
+    def end(self, one: Running, site: Site, ended: Ended) -> None:
+        """Take a deployment off its node; its user's requests are no longer held back."""
+        held = one.deployment
+        held.released_h, held.ended = self.env.now, ended
+        self.running.remove(one)
+        self.gpus_of[held.user] -= held.gpus
+        one.node.gpus += held.gpus
+        one.node.cores += held.cores
+        one.node.ram_gb += held.ram_gb
+        site.gpus_held, site.cores_held = site.gpus_held - held.gpus, site.cores_held - held.cores
+        mine = [t for t in self.waiting if t.held_back and self.r.user[t.request] == held.user]
+        for ticket in sorted(mine, key=attrgetter("requested_h")):  # to the end of the line
+            self.waiting.remove(ticket)
+            ticket.held_back = False
+            self.waiting.append(ticket)
+
+    def fail(self, site: Site, ended: Ended) -> None:
+        """End every deployment of a pool."""
+        for one in [o for o in self.running if o.deployment.pool == site.name]:
+            self.end(one, site, ended)
+            if one.process is not None:
+                one.process.interrupt(None)
+        self.serve()
+
+    def finish(self) -> None:
+        """Log what still runs at the horizon."""
+        for one in self.running:
+            one.deployment.released_h = self.calendar.horizon_h
+            one.deployment.ended = Ended.HORIZON
+            if not one.idle:
+                one.deployment.segments[-1].end_h = self.calendar.horizon_h
+
+    def shape(self, ticket: Ticket) -> tuple[int, int, int]:
+        """Return GPUs, cores and GB of memory asked for."""
+        index = ticket.request
+        return self.r.gpus[index], self.r.cores[index], self.r.ram_gb[index]
+
+    def view(self, ticket: Ticket) -> RequestView:
+        """Return the request as policies see it."""
+        user = self.r.user[ticket.request]
+        gpus, cores, _ = self.shape(ticket)
+        held = self.gpus_of[user]
+        day = self.calendar.day_at(self.env.now)
+        draw = float(self.r.site_draw[ticket.request])
+        return RequestView(user, gpus, cores, held, day, draw)
+
+    def name(self, ticket: Ticket) -> str:
+        """Return the name of the deployment."""
+        user = self.plan.users[self.r.user[ticket.request]].name
+        return f"{user}#{self.r.number[ticket.request]}.{ticket.part}"
