@@ -12,11 +12,12 @@ from analysis.hypotheses import targets
 from analysis.observations import contradictions
 from analysis.progress import stdout
 from analysis.verbs.common import Setup, at_least, prepare_setup
-from sim.plan.world import draw_plan
+from sim.entities import Federation
+from sim.plan.world import Plan, draw_plan
 
 OWN = {"replicates": int}
-_S_PER_EVENT = 1.2e-5  # s an event with its plan and ledgers; measured by `make bench`, 2026-11
-_BYTES_PER_EVENT = 2500.0  # bytes an event with its logs and tables; measured likewise
+S_PER_EVENT = 8.0e-6  # s an event with its plan and ledgers; measured by `make bench`, 2026-11
+BYTES_PER_EVENT = 850.0  # bytes an event with its logs and tables; measured likewise
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +38,18 @@ def prepare(config: DictConfig) -> Job:
     return Job(setup, at_least(setup.options, "replicates", 1))
 
 
+def estimated_events(federation: Federation, plan: Plan) -> float:
+    """Return about how many events a plan takes: changes of state of whatever it asks for."""
+    calls = sum(len(i.arrival_h) for i in plan.invocations.values())
+    return 2.5 * len(plan.requests) + 3.0 * calls + 100.0 * len(federation.pools)
+
+
 def execute(job: Job) -> None:
     """Print what was checked, where the figures contradict each other, and the effort."""
     setup, federation = job.setup, job.setup.case.federation
     plan = draw_plan(federation, setup.seed)
     calls = sum(len(i.arrival_h) for i in plan.invocations.values())
-    events = 2.5 * len(plan.requests) + 3.0 * calls + 100.0 * len(federation.pools)
+    events = estimated_events(federation, plan)
     console = stdout()
     console.print(
         f"{federation.name}: {len(federation.sites)} sites, {len(federation.pools)} pools, "
@@ -71,7 +78,7 @@ def execute(job: Job) -> None:
         f"{len(plan.requests):,}",
         f"{calls:,}",
         f"{events:,.0f}",
-        f"{events * _BYTES_PER_EVENT / 1e6:,.0f} MB",
-        f"{job.replicates * events * _S_PER_EVENT:,.1f} s",
+        f"{events * BYTES_PER_EVENT / 1e6:,.0f} MB",
+        f"{job.replicates * events * S_PER_EVENT:,.1f} s",
     )
     console.print(shown)
