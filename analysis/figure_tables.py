@@ -153,7 +153,7 @@ def _increment_label(row: dict[str, object]) -> str:
     parts = str(row["id"]).split("_")
     if parts[0] != "increment":
         return str(row["id"])
-    return f"all sites, {resource_word(parts[1])} ({row.get('ledger', 'cumulative table')})"
+    return f"all sites, {resource_word(parts[1])} (cumulative table)"
 
 
 def _label(found: pd.Series) -> str:

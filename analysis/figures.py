@@ -212,7 +212,9 @@ def draw_sites(table: pd.DataFrame, folder: Path, name: str) -> Path:
                 _site_panel(axes, mine, look)
             else:
                 axes.set_axis_off()
-                axes.text(0.5, 0.5, f"no {resource_word(resource)}\nin the accounting", ha="center",
+                word, zero = resource_word(resource), bool((mine["last_reported"] == 0.0).any())
+                why = "reported 0,\nnone modelled" if zero else f"no {word}\nin the accounting"
+                axes.text(0.5, 0.5, why, ha="center",
                           va="center", color=GREY, fontsize=SMALL_PT, transform=axes.transAxes)
             if line == 0:
                 axes.set_title(site, fontsize=FONT_PT)
