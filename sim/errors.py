@@ -3,7 +3,6 @@
 AiaasError
  ├── ConfigError       a key, type or value of the configuration (exit code 2)
  ├── DataError         a file or table handed to the product (exit code 2)
- ├── StaleError        a stored result no longer matches what it was made from (exit code 2)
  └── EngineError       a policy or plan broke the engine's rules: a bug, never a user's mistake
 """
 
@@ -57,10 +56,6 @@ class ConfigError(AiaasError):
 
 class DataError(AiaasError):
     """A file or table handed to the product cannot be used."""
-
-
-class StaleError(AiaasError):
-    """A stored result no longer matches the data, priors or model it was made from."""
 
 
 class EngineError(AiaasError):
