@@ -7,6 +7,7 @@ ends with exit code 2 and one line.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,7 +41,11 @@ USAGE = (
 
 
 def main() -> None:
-    """Run the verb named on the command line and exit with its code."""
+    """Run the verb named on the command line and exit with its code.
+
+    Being told to end (SIGTERM, as batch systems do) is the same as Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

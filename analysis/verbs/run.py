@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
@@ -13,11 +14,12 @@ from rich.table import Table
 from analysis.calibration.shipped import Posterior, differences, read_posterior
 from analysis.calibration.waves import made_from
 from analysis.comparison import compare
+from analysis.fingerprint import digest
 from analysis.hypotheses import targets
 from analysis.outputs import TargetValues, accounted
 from analysis.progress import progress, say, stdout
-from analysis.runfolder import open_run_folder
-from analysis.storing import write_csv, write_json, write_parquet
+from analysis.runfolder import kept_folder, open_run_folder
+from analysis.storing import write_atomically, write_csv, write_json, write_parquet
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
 from analysis.worlds import specs_of
 from sim.ensemble import run_many
@@ -28,11 +30,12 @@ OWN = {"replicates": int, "parameters": str, "hypothesis": (str, type(None))}
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A checked run."""
+    """A checked run; `source` names what its replicates depend on, but not how many they are."""
 
     setup: Setup
     specs: list[RunSpec]
     hypothesis: str
+    source: str
     changed: tuple[str, ...]
 
 
@@ -48,14 +51,17 @@ def prepare(config: DictConfig) -> Job:
     if setup.options["hypothesis"] is None:
         setup.options["hypothesis"] = names[0]
     hypothesis = one_of(setup.options, "hypothesis", names)
+    inputs = (made_from(setup.case, setup.policies), setup.seed, hypothesis)
     if one_of(setup.options, "parameters", ["posterior", "configured"]) == "configured":
         base = RunSpec(setup.case.federation, setup.policies, setup.seed)
-        return Job(setup, [replace(base, replicate=i) for i in range(replicates)], hypothesis, ())
+        specs = [replace(base, replicate=i) for i in range(replicates)]
+        return Job(setup, specs, hypothesis, digest(*inputs), ())
     posterior = read_posterior(setup.case.folder / "posterior")
     draws = posterior.draws[posterior.draws["hypothesis"] == hypothesis]
     chosen = draws.iloc[np.arange(replicates) % len(draws)]
     specs = specs_of(setup.case, setup.policies, chosen, 1, setup.seed)
-    return Job(setup, specs, hypothesis, changed_inputs(setup, posterior))
+    source = digest(*inputs, draws.to_csv())
+    return Job(setup, specs, hypothesis, source, changed_inputs(setup, posterior))
 
 
 def changed_inputs(setup: Setup, posterior: Posterior) -> tuple[str, ...]:
@@ -95,14 +101,12 @@ def execute(job: Job) -> Path:
     warn_if_changed(job.changed)
     figures = tuple(targets(case.observations, case.hypotheses.hypotheses[job.hypothesis]))
     folder = open_run_folder("run", setup.config, setup.inputs(), setup.seed)
-    keep = Kept(TargetValues(figures, accounted(case.federation)))
-    kept = []
+    kept_file = kept_folder() / f"run-{job.source}.joblib"
+    kept = _finished_before(kept_file)[: len(job.specs)]
     try:
-        with progress("replicates", len(job.specs)) as advance:
-            for one in run_many(job.specs, keep, setup.jobs):
-                kept.append(one)
-                advance(1)
+        _play(job, Kept(TargetValues(figures, accounted(case.federation))), kept)
     except BaseException as error:
+        write_atomically(kept_file, lambda path: joblib.dump(kept, path))
         _write(folder.path, kept)
         folder.finish(
             "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
@@ -110,6 +114,7 @@ def execute(job: Job) -> Path:
         )
         raise
     _write(folder.path, kept)
+    kept_file.unlink(missing_ok=True)
     values = np.array([k[4] for k in kept])
     table = compare(job.hypothesis, figures, values, np.zeros(len(figures)))
     write_csv(table, folder.path / "comparison.csv")
@@ -117,6 +122,23 @@ def execute(job: Job) -> Path:
     stdout().print(comparison_table(table, len(kept)))
     print(f"results: {folder.path}")
     return folder.path
+
+
+def _finished_before(kept_file: Path) -> list[tuple]:
+    """Return the replicates that an interrupted run left, if there was one."""
+    try:
+        return list(joblib.load(kept_file))
+    except FileNotFoundError:
+        return []
+
+
+def _play(job: Job, keep: Kept, kept: list[tuple]) -> None:
+    """Play the replicates that `kept` lacks and append them to it."""
+    with progress("replicates", len(job.specs)) as advance:
+        advance(len(kept))
+        for one in run_many(job.specs[len(kept) :], keep, job.setup.jobs):
+            kept.append(one)
+            advance(1)
 
 
 def _write(folder: Path, kept: list[tuple]) -> None:

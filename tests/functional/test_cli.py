@@ -184,3 +184,33 @@ def test_interrupted_calibration_goes_on(here) -> None:
     assert shorter.returncode == 0, said
     assert all(p.stat().st_mtime_ns == then for p, then in done.items())
     assert not list(kept.rglob("*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "told to end"])
+def test_interrupted_run_goes_on(here, how: signal.Signals) -> None:
+    """Ctrl-C or a batch system's end would lose finished replicates, or play them again."""
+    arguments = ("run", "federation=tiny", "parameters=configured", "jobs=1")
+    process = _start(here, *arguments, "replicates=900")
+    runs = here / "outputs" / "run"
+    deadline = time.monotonic() + 120
+    while not list(runs.glob("*/manifest.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    os.killpg(process.pid, how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "goes on from there" in said
+    (stopped,) = runs.iterdir()
+    done = json.loads((stopped / "manifest.json").read_text())["replicates_finished"]
+    assert 0 < done < 900
+    usage = pd.read_parquet(stopped / "usage.parquet")
+    assert usage["replicate"].nunique() == done
+    (kept,) = (here / "outputs" / "kept").glob("run-*.joblib")
+    again = _start(here, *arguments, f"replicates={done + 1}")
+    _, said = again.communicate(timeout=120)
+    assert again.returncode == 0, said
+    assert not kept.exists()
+    whole = pd.read_parquet(max(runs.iterdir()) / "usage.parquet")
+    assert whole["replicate"].nunique() == done + 1
+    pd.testing.assert_frame_equal(whole[whole["replicate"] < done], usage, check_exact=True)
