@@ -29,6 +29,8 @@ class Hypothesis:
         consumed: Resource and periods in which the consumption is what the `sites` add up to and
             not what the cumulative `table` says.
         reported: The ledger that accounting shows from now on, by resource.
+        leaves_out: Figures, by observation id, that cannot be complete if the reading is right, and
+            are not used.
     """
 
     weight: NonNegative
@@ -36,6 +38,7 @@ class Hypothesis:
     reads: dict[str, Ledger]
     consumed: dict[str, dict[str, Literal["sites", "table"]]]
     reported: dict[Literal["gpu", "cpu", "storage"], Ledger]
+    leaves_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,15 +100,13 @@ def load_hypotheses(data: Mapping[str, Any], observations: pd.DataFrame) -> Hypo
         raise ConfigError("missing", "hypotheses.yaml.noise.default", "a value")
     known = set(figures(observations)["id"])
     for name, hypothesis in hypotheses.hypotheses.items():
-        for figure in hypothesis.reads:
-            if figure not in known:
-                raise ConfigError(
-                    "no such figure",
-                    f"hypotheses.yaml.{name}.reads",
-                    "an id of observations.csv",
-                    figure,
-                    known,
-                )
+        for place, named in (("reads", hypothesis.reads), ("leaves_out", hypothesis.leaves_out)):
+            for figure in named:
+                if figure not in known:
+                    where = f"hypotheses.yaml.{name}.{place}"
+                    raise ConfigError(
+                        "no such figure", where, "an id of observations.csv", figure, known
+                    )
     return hypotheses
 
 
@@ -146,7 +147,8 @@ def targets(observations: pd.DataFrame, hypothesis: Hypothesis) -> list[Target]:
     """Return the figures that are fitted under a hypothesis, each used once.
 
     Increments of the cumulative table count only in periods without site figures for the
-    resource, unless the hypothesis reads them. Blank cells and zeros are not fitted.
+    resource, unless the hypothesis reads them. Blank cells, zeros and what the hypothesis leaves
+    out are not fitted.
     """
     table = figures(observations)
     is_site = (table["metric"] == "usage") & (table["site"] != "all")
@@ -160,7 +162,8 @@ def targets(observations: pd.DataFrame, hypothesis: Hypothesis) -> list[Target]:
             and (row.resource, row.period) in covered
             and row.id not in hypothesis.reads
         )
-        if ledger == "by_hypothesis" or twice or not row.value > 0.0:
+        left_out = ledger == "by_hypothesis" or row.id in hypothesis.leaves_out
+        if left_out or twice or not row.value > 0.0:
             continue
         found.append(
             Target(

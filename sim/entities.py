@@ -41,12 +41,13 @@ class StoreRole(Enum):
 class Outage:
     """A dated outage of a pool, from midnight UTC of `start` to midnight UTC of `end`.
 
-    `vms_kept` says whether the virtual machines stay in the site's accounting meanwhile.
+    `vms_kept_frac` is the share of the nodes, rounded to whole ones, whose virtual machines stay in
+    the site's accounting meanwhile.
     """
 
     start: date
     end: date
-    vms_kept: bool = False
+    vms_kept_frac: Fraction = 0.0
 
 
 @dataclass(frozen=True)

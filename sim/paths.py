@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def value_at(entity: Any, path: str) -> Any:
-    """Return the value at a dotted path such as `demand.hold_h` or `pools.a.weight`.
+    """Return the value at a dotted path: `demand.hold_h`, `pools.a.outages.0.vms_kept_frac`.
 
     Raises:
         ConfigError: When a part of the path does not exist.
@@ -33,6 +33,8 @@ def with_value(entity: T, path: str, value: Any) -> T:
     new = with_value(old, rest, value) if rest else value
     if isinstance(entity, Mapping):
         return {**entity, part: new}  # type: ignore[return-value]
+    if isinstance(entity, tuple):
+        return (*entity[: int(part)], new, *entity[int(part) + 1 :])  # type: ignore[return-value]
     return replace(entity, **{part: new})  # type: ignore[type-var]
 
 
@@ -45,6 +47,10 @@ def _child(entity: Any, part: str, path: str) -> Any:
         names = [f.name for f in fields(entity)]
         if part in names:
             return getattr(entity, part)
+    elif isinstance(entity, tuple):
+        names = [str(i) for i in range(len(entity))]
+        if part in names:
+            return entity[int(part)]
     else:
         names = []
     raise ConfigError("no such entry", path, "a path into the federation", part, names)

@@ -8,6 +8,7 @@ from benchmarks.twin.deployments import Node, Process, Site, TwinDeployments
 from sim.engine.logs import Ended, Held, Logs
 from sim.entities import Federation
 from sim.growth import node_joins, nodes_wanted
+from sim.plan.outages import PoolOutage
 from sim.plan.world import Plan
 
 
@@ -45,7 +46,7 @@ class TwinCapacity:
             for outage in plan.outages[site.name]:
                 if outage.end_h > joined_h:
                     start_h = max(outage.start_h, joined_h)
-                    env.process(self.outage(site, start_h, outage.end_h, outage.vms_kept))
+                    env.process(self.outage(site, start_h, outage))
         if growth.law == "deployed":
             env.process(self.reviews())
 
@@ -68,16 +69,15 @@ class TwinCapacity:
             self.bill(site, len(site.nodes))
             self.twin.serve()
 
-    def outage(self, site: Site, start_h: float, end_h: float, vms_kept: bool) -> Process:
+    def outage(self, site: Site, start_h: float, outage: PoolOutage) -> Process:
         """Take a pool out for a while."""
         yield self.env.timeout(max(start_h, 0.0))
         if site.closed:
             return
         site.out = True
-        if not vms_kept:
-            self.bill(site, 0)
+        self.bill(site, round(outage.vms_kept_frac * len(site.nodes)))
         self.twin.fail(site, Ended.OUTAGE)
-        yield self.env.timeout(end_h - self.env.now)
+        yield self.env.timeout(outage.end_h - self.env.now)
         if site.closed:
             return
         site.out = False
@@ -116,6 +116,8 @@ class TwinCapacity:
     def bill(self, site: Site, nodes: int) -> None:
         """Close the interval of nodes that the accounting sees and begin another."""
         since_h, before = self.since[site.name]
+        if nodes == before:
+            return
         if before and self.env.now > since_h:
             self.logs.nodes.append(Held(site.name, since_h, self.env.now, before))
         self.since[site.name] = (self.env.now, nodes)

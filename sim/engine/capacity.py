@@ -74,8 +74,7 @@ class Capacity:
         if state.closed:
             return
         state.set_out(True)
-        if not outage.vms_kept:
-            self._bill(state, 0)
+        self._bill(state, round(outage.vms_kept_frac * state.nodes))
         self.deployments.kill_pool(state.name, Ended.OUTAGE)
         self._at(outage.end_h, self._end_outage, state)
 
@@ -108,6 +107,8 @@ class Capacity:
     def _bill(self, state: PoolState, nodes: int) -> None:
         since_h, before = self._billed[state.name]
         now = self.loop.now_h
+        if nodes == before:
+            return
         if before and now > since_h:
             self.logs.nodes.append(Held(state.name, since_h, now, before))
         self._billed[state.name] = (now, nodes)

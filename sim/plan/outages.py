@@ -14,18 +14,18 @@ from sim.units import YEAR_H, to_grid_h
 
 @dataclass(frozen=True)
 class PoolOutage:
-    """A pool is out from `start_h` to `end_h`; `vms_kept` says whether its nodes stay billed."""
+    """A pool is out from `start_h` to `end_h`; so large a share of its nodes stays billed."""
 
     start_h: float
     end_h: float
-    vms_kept: bool
+    vms_kept_frac: float
 
 
 def draw_outages(federation: Federation, name: str, streams: Streams) -> tuple[PoolOutage, ...]:
     """Return the outages of pool `name`, ascending and without overlap."""
     pool, calendar = federation.pools[name], federation.calendar
     found = [
-        PoolOutage(calendar.hours_at(o.start), calendar.hours_at(o.end), o.vms_kept)
+        PoolOutage(calendar.hours_at(o.start), calendar.hours_at(o.end), o.vms_kept_frac)
         for o in pool.outages
     ]
     if pool.outages_per_year > 0.0 and pool.outage_mean_h > 0.0:
@@ -35,7 +35,7 @@ def draw_outages(federation: Federation, name: str, streams: Streams) -> tuple[P
         if merged and outage.start_h <= merged[-1].end_h:
             if outage.end_h > merged[-1].end_h:
                 last = merged.pop()
-                kept = last.vms_kept and outage.vms_kept
+                kept = min(last.vms_kept_frac, outage.vms_kept_frac)
                 merged.append(PoolOutage(last.start_h, outage.end_h, kept))
         else:
             merged.append(outage)
@@ -51,7 +51,7 @@ def _unplanned(federation: Federation, name: str, streams: Streams) -> list[Pool
     times = np.cumsum(starts.standard_exponential(count)) * mean_wait_h
     hours = exponential(pool.outage_mean_h, lengths.random(count))
     return [
-        PoolOutage(to_grid_h(float(t)), to_grid_h(float(t + h)), vms_kept=True)
+        PoolOutage(to_grid_h(float(t)), to_grid_h(float(t + h)), vms_kept_frac=1.0)
         for t, h in zip(times, hours, strict=True)
         if t < horizon
     ]

@@ -158,7 +158,7 @@ def test_outage_cuts_a_burst_and_the_rest_is_done_elsewhere() -> None:
     """Work lost in an outage would vanish, or finished bursts would be done twice."""
     two = federation({"pool": pool(), "spare": pool()})
     ask = Ask(0.0, bursts=(2.0, 4.0, 1.0), gaps=(1.0, 2.0), tail_h=0.5, restart_h=3.0)
-    logs = played(two, [ask], outages={"pool": [PoolOutage(5.0, 50.0, False)]})
+    logs = played(two, [ask], outages={"pool": [PoolOutage(5.0, 50.0, 0.0)]})
     assert story(logs) == [
         (0.0, "0#0.0", ON),
         (5.0, "0#0.0", OUT),
@@ -179,7 +179,7 @@ def test_outage_cuts_a_burst_and_the_rest_is_done_elsewhere() -> None:
 def test_outage_in_a_gap_loses_nothing() -> None:
     """A pause would be counted as lost work, or as work."""
     asks = [Ask(0.0, bursts=(2.0, 4.0), gaps=(10.0,), restart_h=0.0)]
-    logs = played(federation(), asks, outages={"pool": [PoolOutage(5.0, 6.0, True)]})
+    logs = played(federation(), asks, outages={"pool": [PoolOutage(5.0, 6.0, 1.0)]})
     assert story(logs) == [
         (0.0, "0#0.0", ON),
         (5.0, "0#0.0", OUT),
@@ -189,19 +189,19 @@ def test_outage_in_a_gap_loses_nothing() -> None:
     cut = logs.deployments[0]
     assert (cut.lost_h, cut.last_active_h) == (0.0, 2.0)
     assert logs.deployments[1].requested_h == 5.0
-    assert logs.nodes == [Held("pool", 0.0, 6.0, 1), Held("pool", 6.0, 1440.0, 1)]
+    assert logs.nodes == [Held("pool", 0.0, 1440.0, 1)]
 
 
 def test_outage_in_the_tail_ends_without_continuation() -> None:
     """A deployment whose work was done would come back after an outage."""
     asks = [Ask(0.0, tail_h=48.0, forgotten=True)]
-    logs = played(federation(), asks, outages={"pool": [PoolOutage(5.0, 6.0, True)]})
+    logs = played(federation(), asks, outages={"pool": [PoolOutage(5.0, 6.0, 1.0)]})
     assert story(logs) == [(0.0, "0#0.0", ON), (5.0, "0#0.0", OUT)]
 
 
 def test_two_outages_make_two_continuations() -> None:
     """The parts of a deployment that is killed twice would not be told apart."""
-    outages = {"pool": [PoolOutage(5.0, 6.0, True), PoolOutage(8.0, 9.0, True)]}
+    outages = {"pool": [PoolOutage(5.0, 6.0, 1.0), PoolOutage(8.0, 9.0, 1.0)]}
     logs = played(federation(), [Ask(0.0, bursts=(10.0,))], outages=outages)
     assert [(d.name, d.started_h, d.released_h, d.lost_h) for d in logs.deployments] == [
         ("case/0#0.0", 0.0, 5.0, 5.0),
@@ -258,7 +258,7 @@ def test_outage_ends_what_a_quota_counts() -> None:
     """A user whose deployment an outage killed would be held back although he holds nothing."""
     two = federation({"pool": pool(), "spare": pool()})
     quota = Policies(GpuQuota(1, START), FirstFit())
-    outages = {"pool": [PoolOutage(5.0, 50.0, False)]}
+    outages = {"pool": [PoolOutage(5.0, 50.0, 0.0)]}
     asks = [Ask(0.0, tail_h=100.0), Ask(2.0, bursts=(3.0,))]
     logs = played(two, asks, quota, outages=outages)
     assert story(logs) == [
@@ -279,7 +279,7 @@ def test_horizon_cuts_what_runs_and_what_waits() -> None:
 
 def test_release_comes_before_outage_and_arrival() -> None:
     """At one instant, a finished deployment would be killed or a free node seem taken."""
-    outages = {"pool": [PoolOutage(1.0, 2.0, True)]}
+    outages = {"pool": [PoolOutage(1.0, 2.0, 1.0)]}
     killed = played(federation(), [Ask(0.0)], outages=outages)
     assert story(killed)[-1] == (1.0, "0#0.0", PROMPT)
     followed = played(federation(), [Ask(0.0, bursts=(5.0,)), Ask(5.0, user=1, patience_h=0.0)])
@@ -291,7 +291,7 @@ def test_capacity_comes_before_arrival() -> None:
     joining = federation({"pool": pool(joined=date(2024, 1, 2))})
     joined = played(joining, [Ask(24.0, patience_h=0.0)])
     assert story(joined)[0] == (24.0, "0#0.0", ON)
-    outages = {"pool": [PoolOutage(24.0, 26.0, True)]}
+    outages = {"pool": [PoolOutage(24.0, 26.0, 1.0)]}
     out = played(federation(), [Ask(24.0)], outages=outages)
     assert story(out)[0] == (26.0, "0#0.0", ON)
 

@@ -53,6 +53,15 @@ def test_each_reading_fits_its_own_gpu_figure_of_m13_to_m18(observations, hypoth
     assert found["unreported"] == {("increment_gpu_m13_m18", "allocated", 90398.0)}
 
 
+def test_what_cannot_be_complete_is_not_fitted(observations, hypotheses) -> None:
+    """Training cycles without the unreported GPU-h would be held against all of them."""
+    by_name = hypotheses.hypotheses
+    cycles = {n: {t.id for t in targets(observations, h)} for n, h in by_name.items()}
+    assert "t41_training_m13_m18" in cycles["site"] & cycles["provisioned"]
+    assert "t41_training_m13_m18" not in cycles["unreported"]
+    assert "t41_training_m19_m24" in cycles["unreported"]
+
+
 def test_blank_and_zero_are_not_fitted(observations, hypotheses) -> None:
     """A blank cell or a structural zero would be fitted as a measurement."""
     for hypothesis in hypotheses.hypotheses.values():
@@ -74,4 +83,12 @@ def test_unknown_figure_is_refused(observations) -> None:
     data = read_yaml(Path(FOLDER) / "hypotheses.yaml")
     data["hypotheses"]["site"]["reads"]["ifca_gpu_m13_m19"] = "allocated"
     with pytest.raises(ConfigError, match="did you mean 'ifca_gpu_m13_m18'"):
+        load_hypotheses(data, observations)
+
+
+def test_unknown_figure_to_leave_out_is_refused(observations) -> None:
+    """A misspelt figure to leave out would silently be fitted."""
+    data = read_yaml(Path(FOLDER) / "hypotheses.yaml")
+    data["hypotheses"]["unreported"]["leaves_out"] = ["t41_training_m13_m19"]
+    with pytest.raises(ConfigError, match=r"leaves_out.*did you mean 't41_training_m13_m18'"):
         load_hypotheses(data, observations)

@@ -62,7 +62,7 @@ def test_cut_bursts_count_until_the_cut() -> None:
     """An outage would leave a burst active beyond it, or count the repeated part only once."""
     of = federation()
     asks = [Ask(0.0, bursts=(2.0, 4.0), gaps=(1.0,), restart_h=0.0)]
-    outages = {"pool": [PoolOutage(5.0, 6.0, False)]}
+    outages = {"pool": [PoolOutage(5.0, 6.0, 0.0)]}
     world = plan(of, asks, outages=outages)
     logs = played(of, asks, outages=outages)
     owner, start, end = active_bursts(world, logs)
@@ -76,13 +76,13 @@ def test_cut_bursts_count_until_the_cut() -> None:
     assert usage.monthly("gpu", "provisioned")[0, 0] == 743.0
 
 
-@pytest.mark.parametrize(("kept", "hours"), [(True, 744.0), (False, 744.0 - 24.0)])
-def test_outage_stays_billed_only_if_its_machines_are_kept(kept: bool, hours: float) -> None:
+@pytest.mark.parametrize(("kept", "nodes_out"), [(0.0, 0), (0.2, 0), (0.5, 1), (0.8, 2), (1.0, 2)])
+def test_outage_stays_billed_only_if_its_machines_are_kept(kept: float, nodes_out: int) -> None:
     """Machines kept through an outage would leave the accounting, or those given back stay."""
-    of = federation()
+    of = federation({"pool": pool(gpus_per_node=1, nodes_first=2.0, nodes_top=2.0)})
     outages = {"pool": [PoolOutage(24.0, 48.0, kept)]}
     usage = usage_of(of, plan(of, outages=outages), played(of, outages=outages))
-    assert usage.monthly("gpu", "provisioned")[0, 0] == hours
+    assert usage.monthly("gpu", "provisioned")[0, 0] == (744.0 - 24.0) * 2 + 24.0 * nodes_out
 
 
 def test_bursts_beyond_the_horizon_do_not_count() -> None:

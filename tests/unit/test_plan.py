@@ -157,13 +157,13 @@ def test_outages_that_overlap_are_one() -> None:
     """A pool would come back in the middle of an outage, or twice."""
     from sim.entities import Outage
 
-    days = [(1, 5, True), (3, 9, True), (9, 11, False), (20, 21, True)]
+    days = [(1, 5, 1.0), (3, 9, 1.0), (9, 11, 0.5), (20, 21, 1.0)]
     outages = tuple(Outage(date(2024, 1, a), date(2024, 1, b), kept) for a, b, kept in days)
     of = federation({"pool": pool(outages=outages)})
     found = draw_outages(of, "pool", Streams(0))
-    assert [(o.start_h, o.end_h, o.vms_kept) for o in found] == [
-        (0.0, 240.0, False),
-        (456.0, 480.0, True),
+    assert [(o.start_h, o.end_h, o.vms_kept_frac) for o in found] == [
+        (0.0, 240.0, 0.5),
+        (456.0, 480.0, 1.0),
     ]
 
 
