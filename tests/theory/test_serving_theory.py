@@ -1,0 +1,75 @@
+"""The keep-alive pool as queues whose behaviour is known; intervals from replications."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sim.serving.keepalive import KeepAlive
+from sim.serving.requests import NEVER, TICKS_PER_S, Outcome, ticks
+from sim.serving.requests import requests as as_requests
+from sim.serving.state import ample_nodes
+from sim.serving.windows import KeepAlivePool, Window
+
+REQUESTS = 200_000
+FOR_EVER = KeepAlive(NEVER)
+
+
+def _played(pool: KeepAlive, rate: float, start_s: float, seed: int) -> tuple[Window, int]:
+    """Play Poisson arrivals with exponential service of mean 1 s; return the end too, ticks."""
+    random = np.random.default_rng(seed)
+    arrival_s = np.cumsum(random.exponential(1.0 / rate, REQUESTS))
+    asked = as_requests(arrival_s, random.exponential(1.0, REQUESTS), start_s)
+    until = int(asked.arrival[-1]) + 1
+    return KeepAlivePool(pool).serve(asked, until, ample_nodes()), until
+
+
+def _contains(values: list[float], expected: float) -> bool:
+    """Return whether the 99 % interval of the mean of replications contains a value."""
+    half = float(stats.t.ppf(0.995, len(values) - 1)) * float(stats.sem(values))
+    return abs(float(np.mean(values)) - expected) <= half
+
+
+@pytest.mark.parametrize(("servers", "load"), [(1, 0.6), (4, 3.0)])
+def test_waits_of_a_full_pool_are_those_of_m_m_c(servers: int, load: float) -> None:
+    """Requests would wait longer or shorter than Erlang C says."""
+    pool = FOR_EVER._replace(max_scale=servers)
+    found = [_played(pool, load, 0.0, seed)[0] for seed in range(8)]
+    waits = [float((w.begin - w.arrival).mean()) / TICKS_PER_S for w in found]
+    last = load**servers / math.factorial(servers) * servers / (servers - load)
+    delayed = last / (sum(load**k / math.factorial(k) for k in range(servers)) + last)
+    assert _contains(waits, delayed / (servers - load))
+    assert _contains([float((w.begin > w.arrival).mean()) for w in found], delayed)
+
+
+def test_computing_replicas_are_those_of_m_g_infinity() -> None:
+    """More or fewer replicas would compute than rate times service."""
+    runs = [_played(FOR_EVER, 5.0, 0.0, seed) for seed in range(8)]
+    assert _contains([window.active / until for window, until in runs], 5.0)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 2.0])
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_cold_starts_of_one_replica(start_s: float, newest_first: bool) -> None:
+    """The share of cold starts would differ from its closed form.
+
+    A busy period of an M/M/1 queue whose first request waits for a start of D with probability p
+    serves (1 + rate D p) / (1 - load) requests on average; it begins cold with probability
+    p = exp(-rate * window).
+    """
+    rate, window_s = 0.5, 1.5
+    pool = KeepAlive(int(ticks(window_s)), max_scale=1, newest_first=newest_first)
+    found = [_played(pool, rate, start_s, seed)[0] for seed in range(8)]
+    cold = math.exp(-rate * window_s)
+    expected = cold * (1.0 - rate) / (1.0 + rate * start_s * cold)
+    assert _contains([float((w.outcome == Outcome.COLD).mean()) for w in found], expected)
+
+
+def test_no_traffic_costs_nothing() -> None:
+    """A pool that nobody calls would hold replicas."""
+    nobody = as_requests(np.empty(0), 1.0)
+    window = KeepAlivePool(KeepAlive(600)).serve(nobody, 10**15, ample_nodes())
+    assert (window.allocated, window.active, window.replicas) == (0, 0, 0)
