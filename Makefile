@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help project test test-fast calibrate golden bench docs docs-check lint clean
+.PHONY: help project test test-fast calibrate golden bench validate-serving docs docs-check lint clean
 
 help:  ## print the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 $(VENV)/.made: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; set PYTHON=..." >&2; exit 2; }
@@ -49,6 +49,9 @@ golden: $(VENV)/.made-dev  ## write the golden results anew (raise sim.MODEL_VER
 
 bench: $(VENV)/.made-dev  ## all benchmarks, results in benchmarks/results.json
 	$(BIN)/python -m benchmarks
+
+validate-serving: $(VENV)/.made  ## hold serving against measured AWS Lambda experiments
+	$(BIN)/python -m analysis.serving_validation
 
 clean:  ## remove the virtual environment, caches and build products (never outputs)
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

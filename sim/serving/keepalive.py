@@ -4,7 +4,7 @@ A request takes an idle replica (the one that fell idle last, or the one idle lo
 one is started (a cold start) if the pool's maximum and the nodes allow; else it waits, first come
 first served, for at most `timeout`, or is rejected where `queue` wait already. A replica that has
 been idle for `idle_window` goes, unless no more than `min_scale` are there. This is how function
-platforms with one request a replica behave (S. Mahmoudi and H. Khazaei, SimFaaS, 2021).
+platforms with one request a replica behave (N. Mahmoudi and H. Khazaei, SimFaaS, CLOSER 2021).
 
 At one instant: ends of requests (first begun, first served) and of idle windows; then changes of
 capacity; then arrivals; then ends of patience. A window [now, until] takes what ends at `until`
