@@ -32,6 +32,7 @@ from sim.serving.state import (
     Rows,
     State,
     compute,
+    leave_line,
     open_window,
     pop_busy,
     pop_newest,
@@ -117,8 +118,8 @@ def play_window(
         elif arrival <= patience:
             _arrive(state, nodes, requests, rows, pool, arrival)
         else:
-            request = _leave_line(state, rows)
-            write_row(state, rows, request, patience, patience, TIMEOUT)
+            request = leave_line(counters, rows)
+            write_row(counters, rows, request, patience, patience, TIMEOUT)
 
 
 @compiled
@@ -138,7 +139,7 @@ def _arrive(
         counters[WAITING] += 1
     else:
         rows.rejected[request] = 1
-        write_row(state, rows, request, now, now, REJECTED)
+        write_row(counters, rows, request, now, now, REJECTED)
 
 
 @compiled
@@ -156,21 +157,9 @@ def _serve_first(
         return False
     if place < 0:
         return False
-    request = _leave_line(state, rows)
+    request = leave_line(counters, rows)
     compute(state, rows, requests, request, place, ready, outcome)
     return True
-
-
-@compiled
-def _leave_line(state: State, rows: Rows) -> int:
-    counters = state.counters
-    request = counters[FIRST]
-    counters[WAITING] -= 1
-    counters[FIRST] += 1
-    if counters[WAITING] > 0:
-        while rows.rejected[counters[FIRST]]:
-            counters[FIRST] += 1
-    return request
 
 
 @compiled
@@ -178,7 +167,7 @@ def _release(
     state: State, nodes: Nodes, requests: Requests, rows: Rows, pool: KeepAlive, now: int
 ) -> None:
     _expire(state, nodes, pool, now)
-    place = pop_busy(state)
+    place = pop_busy(state.heap, state.end, state.order, state.counters)
     state.counters[ACTIVE] -= state.counters[UNTIL] - now
     push_idle(state, place, now)
     surplus = state.counters[BUSY] + state.counters[IDLE] > pool.min_scale

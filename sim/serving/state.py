@@ -135,11 +135,12 @@ def ample_nodes(room: int = NEVER) -> Nodes:
 
 
 @compiled
-def push_busy(state: State, place: int) -> None:
-    """Add a busy place to the heap."""
-    heap, end, order = state.heap, state.end, state.order
-    child = state.counters[BUSY]
-    state.counters[BUSY] += 1
+def push_busy(
+    heap: IntArray, end: IntArray, order: IntArray, counters: IntArray, place: int
+) -> None:
+    """Add a busy place to the heap, ordered by `end`, then `order`."""
+    child = counters[BUSY]
+    counters[BUSY] += 1
     while child > 0:
         parent = (child - 1) >> 1
         other = heap[parent]
@@ -151,12 +152,11 @@ def push_busy(state: State, place: int) -> None:
 
 
 @compiled
-def pop_busy(state: State) -> int:
+def pop_busy(heap: IntArray, end: IntArray, order: IntArray, counters: IntArray) -> int:
     """Take the busy place that ends first from the heap."""
-    heap, end, order = state.heap, state.end, state.order
     top = heap[0]
-    state.counters[BUSY] -= 1
-    size = state.counters[BUSY]
+    counters[BUSY] -= 1
+    size = counters[BUSY]
     if size == 0:
         return top
     last = heap[size]
@@ -229,6 +229,47 @@ def open_window(state: State, now: int, until: int) -> None:
 
 
 @compiled
+def node_with_room(nodes: Nodes) -> int:
+    """Return the first node by preference on which one more replica may be, or -1."""
+    for position in range(len(nodes.by_preference)):
+        node = nodes.by_preference[position]
+        if nodes.replicas[node] < nodes.room[node]:
+            return node
+    return -1
+
+
+@compiled
+def prepare_node(nodes: Nodes, node: int, now: int, boot: int, pull: int) -> int:
+    """Count a replica on a node and return when the node is up and has the image, in ticks."""
+    nodes.replicas[node] += 1
+    if nodes.up_at[node] == NEVER:
+        nodes.up_at[node] = now + boot
+    ready = max(now, nodes.up_at[node])
+    if nodes.cached_at[node] == NEVER:
+        nodes.cached_at[node] = ready + pull
+    return max(ready, nodes.cached_at[node])
+
+
+@compiled
+def leave_node(nodes: Nodes, node: int, now: int) -> None:
+    """Count a replica no longer on a node."""
+    nodes.replicas[node] -= 1
+    nodes.used_at[node] = max(nodes.used_at[node], now)
+
+
+@compiled
+def leave_line(counters: IntArray, rows: Rows) -> int:
+    """Take the request that has waited longest out of the line."""
+    request = counters[FIRST]
+    counters[WAITING] -= 1
+    counters[FIRST] += 1
+    if counters[WAITING] > 0:
+        while rows.rejected[counters[FIRST]]:
+            counters[FIRST] += 1
+    return request
+
+
+@compiled
 def start_replica(
     state: State, nodes: Nodes, requests: Requests, request: int, now: int
 ) -> tuple[int, int]:
@@ -237,19 +278,11 @@ def start_replica(
     Returns:
         Its place and when it is ready, in ticks; (-1, -1) if there is no room.
     """
-    for position in range(len(nodes.by_preference)):
-        node = nodes.by_preference[position]
-        if nodes.replicas[node] < nodes.room[node]:
-            break
-    else:
+    node = node_with_room(nodes)
+    if node < 0:
         return -1, -1
-    nodes.replicas[node] += 1
-    if nodes.up_at[node] == NEVER:
-        nodes.up_at[node] = now + requests.boot[request]
-    ready = max(now, nodes.up_at[node])
-    if nodes.cached_at[node] == NEVER:
-        nodes.cached_at[node] = ready + requests.pull[request]
-    ready = max(ready, nodes.cached_at[node]) + requests.start[request]
+    boot, pull = requests.boot[request], requests.pull[request]
+    ready = prepare_node(nodes, node, now, boot, pull) + requests.start[request]
     state.counters[FREE] -= 1
     place = state.free[state.counters[FREE]]
     state.node[place] = node
@@ -260,12 +293,11 @@ def start_replica(
 @compiled
 def remove_replica(state: State, nodes: Nodes, place: int, now: int) -> None:
     """Let a replica go that is neither busy nor idle any more."""
-    counters, node = state.counters, state.node[place]
+    counters = state.counters
     state.free[counters[FREE]] = place
     counters[FREE] += 1
     counters[ALLOCATED] -= counters[UNTIL] - now
-    nodes.replicas[node] -= 1
-    nodes.used_at[node] = max(nodes.used_at[node], now)
+    leave_node(nodes, state.node[place], now)
 
 
 @compiled
@@ -278,15 +310,17 @@ def compute(
     state.begin[place], state.end[place] = ready, end
     state.order[place] = counters[BEGUN]
     counters[BEGUN] += 1
-    push_busy(state, place)
+    push_busy(state.heap, state.end, state.order, counters, place)
     counters[ACTIVE] += max(counters[UNTIL] - ready, 0)
-    write_row(state, rows, request, ready, end, outcome)
+    write_row(counters, rows, request, ready, end, outcome)
 
 
 @compiled
-def write_row(state: State, rows: Rows, request: int, begin: int, end: int, outcome: int) -> None:
+def write_row(
+    counters: IntArray, rows: Rows, request: int, begin: int, end: int, outcome: int
+) -> None:
     """Write what became of a request."""
-    row = state.counters[ROWS]
+    row = counters[ROWS]
     rows.request[row], rows.begin[row] = request, begin
     rows.end[row], rows.outcome[row] = end, outcome
-    state.counters[ROWS] += 1
+    counters[ROWS] += 1

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sim.serving import keepalive
+from sim.serving import autoscaled, keepalive
 from sim.serving.keepalive import KeepAlive
 from sim.serving.requests import Requests, joined, part_of, requests
+from sim.serving.scaled_state import (
+    GIVEN,
+    LEAVING,
+    LIVING,
+    STARTED,
+    UNUSED,
+    Starts,
+    fresh_scaled_state,
+    grown_scaled,
+)
+from sim.serving.scaling import Autoscaler
 from sim.serving.state import (
     ACTIVE,
     ALLOCATED,
@@ -24,6 +37,8 @@ from sim.serving.state import (
     grown,
 )
 from sim.units import IntArray
+
+DrawStarts = Callable[[int], Starts]  # how replicas start, from a number on; at least one
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,18 +66,16 @@ class Window:
     waiting: int
 
 
-class KeepAlivePool:
+class Pool(ABC):
     """The replicas of one application, window after window.
 
     Args:
-        pool: Parameters.
         now: Begin of the first window, ticks.
     """
 
-    def __init__(self, pool: KeepAlive, now: int = 0) -> None:
-        """Start without replicas."""
-        self.pool, self.now = pool, now
-        self._state = fresh_state()
+    def __init__(self, now: int) -> None:
+        """Start with nobody waiting."""
+        self.now = now
         self._waiting = requests(np.empty(0), 0.0)
 
     def serve(self, arrivals: Requests, until: int, nodes: Nodes) -> Window:
@@ -82,21 +95,17 @@ class KeepAlivePool:
         _check(arrivals, self.now, until)
         line = len(self._waiting.arrival)
         asked = joined([self._waiting, arrivals]) if line else arrivals
-        counters = self._state.counters
+        counters = self._counters()
         counters[NEXT], counters[FIRST], counters[WAITING] = line, 0, line
         size = len(asked.arrival)
         columns = [np.empty(size, np.int64) for _ in range(4)]
         rows = Rows._make([*columns, np.zeros(size, np.int8)])
-        keepalive.begin_window(self._state, nodes, self.pool, self.now, until)
-        while not keepalive.serve_waiting(self._state, nodes, asked, rows, self.pool, self.now):
-            self._state = grown(self._state)
-        while not keepalive.play_window(self._state, nodes, asked, rows, self.pool):
-            self._state = grown(self._state)
+        self._play(asked, rows, until, nodes)
         self.now = until
         return self._close(asked, rows)
 
     def _close(self, asked: Requests, rows: Rows) -> Window:
-        counters = self._state.counters
+        counters = self._counters()
         first, waiting = int(counters[FIRST]), int(counters[WAITING])
         line = np.flatnonzero(rows.rejected[first:] == 0) + first if waiting else slice(0)
         self._waiting = part_of(asked, line)
@@ -108,9 +117,85 @@ class KeepAlivePool:
             rows.outcome[done],
             int(counters[ALLOCATED]),
             int(counters[ACTIVE]),
-            int(counters[BUSY] + counters[IDLE]),
+            self._replicas(),
             waiting,
         )
+
+    @abstractmethod
+    def _counters(self) -> IntArray:
+        """Return the counters of the state as it is now."""
+
+    @abstractmethod
+    def _play(self, asked: Requests, rows: Rows, until: int, nodes: Nodes) -> None:
+        """Play a window; requests that waited come first in `asked`."""
+
+    @abstractmethod
+    def _replicas(self) -> int:
+        """Return how many replicas there are."""
+
+
+class KeepAlivePool(Pool):
+    """A keep-alive pool.
+
+    Args:
+        pool: Parameters.
+        now: Begin of the first window, ticks.
+    """
+
+    def __init__(self, pool: KeepAlive, now: int = 0) -> None:
+        """Start without replicas."""
+        super().__init__(now)
+        self.pool, self._state = pool, fresh_state()
+
+    def _counters(self) -> IntArray:
+        return self._state.counters
+
+    def _play(self, asked: Requests, rows: Rows, until: int, nodes: Nodes) -> None:
+        keepalive.begin_window(self._state, nodes, self.pool, self.now, until)
+        while not keepalive.serve_waiting(self._state, nodes, asked, rows, self.pool, self.now):
+            self._state = grown(self._state)
+        while not keepalive.play_window(self._state, nodes, asked, rows, self.pool):
+            self._state = grown(self._state)
+
+    def _replicas(self) -> int:
+        return int(self._counters()[[BUSY, IDLE]].sum())
+
+
+class AutoscaledPool(Pool):
+    """Replicas under an autoscaler.
+
+    Args:
+        scaler: Parameters.
+        draw_starts: Returns how replicas start, from a number on, at least one.
+        now: When the application is hosted: begin of the first window, ticks.
+    """
+
+    def __init__(self, scaler: Autoscaler, draw_starts: DrawStarts, now: int = 0) -> None:
+        """Have the first replicas started."""
+        super().__init__(now)
+        self.scaler, self._draw_starts = scaler, draw_starts
+        looks = scaler.stable_window // scaler.tick_interval
+        self._state = fresh_scaled_state(looks, scaler.container_concurrency)
+        self._starts = draw_starts(0)
+        autoscaled.host(self._state, scaler, now)
+
+    def _counters(self) -> IntArray:
+        return self._state.counters
+
+    def _play(self, asked: Requests, rows: Rows, until: int, nodes: Nodes) -> None:
+        autoscaled.begin_window(self._state, nodes, self.scaler, self.now, until)
+        while not autoscaled.play_window(
+            self._state, nodes, asked, rows, self._starts, self.scaler
+        ):
+            scaling = self._state.scaling
+            if scaling[UNUSED] == 0:
+                self._state = grown_scaled(self._state)
+            else:
+                scaling[GIVEN] = scaling[STARTED]
+                self._starts = self._draw_starts(int(scaling[GIVEN]))
+
+    def _replicas(self) -> int:
+        return int(self._state.scaling[[LIVING, LEAVING]].sum())
 
 
 def _check(arrivals: Requests, now: int, until: int) -> None:

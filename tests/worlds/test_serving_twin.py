@@ -8,11 +8,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.twin.autoscaled import TwinAutoscaled
 from benchmarks.twin.keepalive import TwinKeepAlive, TwinNode
 from sim.serving.keepalive import KeepAlive
 from sim.serving.requests import NEVER, TICKS_PER_S, Requests, part_of
+from sim.serving.scaled_state import Starts
+from sim.serving.scaling import Autoscaler
 from sim.serving.state import Nodes
-from sim.serving.windows import KeepAlivePool
+from sim.serving.windows import AutoscaledPool, KeepAlivePool, Pool
 
 TEN_YEARS = 10 * 366 * 86400 * TICKS_PER_S
 GAPS = st.one_of(
@@ -68,18 +71,21 @@ def as_nodes(rooms: list[int], off: bool) -> Nodes:
     return Nodes(np.array(rooms, np.int64), *zeros, order)
 
 
+Played = tuple[list[tuple[int, ...]], int, int, list[list[int]]]
+
+
 def by_kernel(
-    pool: KeepAlive,
+    kernel: Pool,
     asked: Requests,
     capacity: list[tuple[int, list[int]]],
     cuts: list[int],
     horizon: int,
     off: bool,
-) -> tuple[list[tuple[int, ...]], int, int, list[list[int]]]:
+) -> Played:
     """Play in windows that end at the cuts and where the capacity changes."""
     rooms = dict(capacity)
     edges = sorted({0, horizon, *(c for c in (*cuts, *rooms) if c < horizon)})
-    kernel, nodes = KeepAlivePool(pool), as_nodes(rooms[0], off)
+    nodes = as_nodes(rooms[0], off)
     rows: list[tuple[int, ...]] = []
     allocated = active = 0
     for since, until in pairwise(edges):
@@ -93,22 +99,19 @@ def by_kernel(
     return rows, allocated, active, [c.tolist() for c in nodes[1:5]]
 
 
-def by_twin(
-    pool: KeepAlive,
-    asked: Requests,
-    capacity: list[tuple[int, list[int]]],
-    horizon: int,
-    off: bool,
-) -> tuple[list[tuple[int, ...]], int, int, list[list[int]]]:
-    """Play in one go, process by process."""
+def twin_nodes(rooms: list[int], off: bool) -> list[TwinNode]:
+    """Return the same nodes for a twin."""
     at = NEVER if off else 0
-    nodes = [TwinNode(room, up_at=at, cached_at=at) for room in capacity[0][1]]
-    twin = TwinKeepAlive(pool, asked, nodes, capacity[1:], horizon)
+    return [TwinNode(room, up_at=at, cached_at=at) for room in rooms]
+
+
+def played(twin: TwinKeepAlive | TwinAutoscaled, asked: Requests) -> Played:
+    """Play in one go, process by process."""
     twin.play()
     arrival = asked.arrival.tolist()
     rows = [(arrival[r], begin, end, int(outcome)) for r, begin, end, outcome in twin.rows]
-    left = [[getattr(n, f) for n in nodes] for f in ("count", "up_at", "cached_at", "used_at")]
-    return rows, twin.allocated, twin.active, left
+    names = ("count", "up_at", "cached_at", "used_at")
+    return rows, twin.allocated, twin.active, [[getattr(n, f) for n in twin.nodes] for f in names]
 
 
 def horizon_of(asked: Requests, share: float) -> int:
@@ -117,22 +120,76 @@ def horizon_of(asked: Requests, share: float) -> int:
     return int(last * share) + 7
 
 
+CUTS = st.lists(st.one_of(st.integers(1, 12), st.integers(1, 2**32)), max_size=6)
+SHARES = st.sampled_from([0.5, 1.0, 1.3])
+
+
 @settings(max_examples=400, deadline=None)
-@given(
-    patterns(),
-    pools(),
-    capacities(),
-    st.booleans(),
-    st.sampled_from([0.5, 1.0, 1.3]),
-    st.lists(st.integers(1, 2**32), max_size=4),
-    st.lists(st.integers(1, 12), max_size=4),
-)
-def test_keep_alive_pool_is_its_twin(asked, pool, capacity, off, share, cuts, early) -> None:
+@given(patterns(), pools(), capacities(), st.booleans(), SHARES, CUTS)
+def test_keep_alive_pool_is_its_twin(asked, pool, capacity, off, share, cuts) -> None:
     """The kernel would give other replicas, waits or hours than plain SimPy, whole or in chunks."""
     horizon = horizon_of(asked, share)
     capacity = [c for c in capacity if c[0] < horizon]
-    whole = by_kernel(pool, asked, capacity, [], horizon, off)
-    assert whole == by_twin(pool, asked, capacity, horizon, off)
-    at_arrivals = asked.arrival[::3].tolist()
-    cuts = [c for c in (*cuts, *early, *at_arrivals) if c > 0]
-    assert by_kernel(pool, asked, capacity, cuts, horizon, off) == whole
+    whole = by_kernel(KeepAlivePool(pool), asked, capacity, [], horizon, off)
+    nodes = twin_nodes(capacity[0][1], off)
+    assert whole == played(TwinKeepAlive(pool, asked, nodes, capacity[1:], horizon), asked)
+    cuts = [*cuts, *(c for c in asked.arrival[::3].tolist() if c > 0)]
+    assert by_kernel(KeepAlivePool(pool), asked, capacity, cuts, horizon, off) == whole
+
+
+@st.composite
+def scalers(draw: st.DrawFn) -> Autoscaler:
+    """Draw parameters of an autoscaler, among them intervals as short as the requests' ties."""
+    tick = draw(st.sampled_from([2, 3, 2 * TICKS_PER_S, 15 * TICKS_PER_S]))
+    exposed = draw(st.booleans())
+    return Autoscaler(
+        tick_interval=tick,
+        stable_window=draw(st.sampled_from([1, 4, 30])) * tick,
+        panic_window=tick,
+        panic_threshold=draw(st.sampled_from([1100, 2000, 10000])),
+        target=draw(st.sampled_from([300, 700, 1000, 2100])),
+        container_concurrency=draw(st.sampled_from([1, 1, 3])),
+        initial_scale=draw(st.sampled_from([0, 1, 2])),
+        min_scale=draw(st.sampled_from([0, 0, 1])),
+        max_scale=draw(st.sampled_from([1, 3, NEVER])),
+        max_scale_up_rate=draw(st.sampled_from([1500, 1000_000])),
+        max_scale_down_rate=draw(st.sampled_from([1500, 2000])),
+        scale_to_zero=draw(st.sampled_from([0, tick, 4 * tick])),
+        timeout=draw(st.sampled_from([0, 1, tick, 9 * tick + 1, NEVER])),
+        queue=draw(st.sampled_from([0, 1, NEVER, NEVER])),
+        exposed=exposed,
+    )
+
+
+def _busy_time(asked: Requests, scaler: Autoscaler, silence: int) -> Requests:
+    """Return the same requests with gaps and lengths of at most so many looks, or ten years."""
+    most = 60 * scaler.tick_interval
+    gaps = np.diff(asked.arrival, prepend=0)
+    gaps = np.where(gaps == TEN_YEARS, silence, np.minimum(gaps, most))
+    return asked._replace(arrival=np.cumsum(gaps), service=np.minimum(asked.service, most))
+
+
+@settings(max_examples=400, deadline=None)
+@given(patterns(), scalers(), capacities(), st.booleans(), SHARES, CUTS, st.integers(0, 2**31))
+def test_autoscaler_is_its_twin(asked, scaler, capacity, off, share, cuts, seed) -> None:
+    """The kernel would scale, wait or count otherwise than plain SimPy, whole or in chunks."""
+    sleeps = scaler.min_scale == 0 and not scaler.exposed and scaler.timeout < NEVER
+    asked = _busy_time(asked, scaler, TEN_YEARS if sleeps else 40 * scaler.tick_interval)
+    horizon = min(horizon_of(asked, share), int(asked.arrival.max(initial=0)) + 7)
+    capacity = [(t, r) for t, r in capacity if t < horizon]
+    random = np.random.default_rng(seed)
+    drawn = [random.integers(0, looks * scaler.tick_interval, 5000) for looks in (1, 5, 20)]
+    starts = Starts._make(drawn)
+
+    def draw_starts(number: int) -> Starts:
+        return Starts._make(column[number : number + 2] for column in drawn)
+
+    def by_pool(cuts: list[int]) -> Played:
+        pool = AutoscaledPool(scaler, draw_starts)
+        return by_kernel(pool, asked, capacity, cuts, horizon, off)
+
+    whole = by_pool([])
+    nodes = twin_nodes(capacity[0][1], off)
+    twin = TwinAutoscaled(scaler, asked, starts, nodes, capacity[1:], horizon, sleeps)
+    assert whole == played(twin, asked)
+    assert by_pool([*cuts, *(c for c in asked.arrival[::3].tolist() if c > 0)]) == whole
