@@ -29,11 +29,13 @@ from analysis.figure_style import (
     save,
 )
 from analysis.progress import progress, stdout
+from sim.plan.calls import calls
 from sim.rng import Streams
 from sim.serving.keepalive import KeepAlive
-from sim.serving.requests import Outcome, requests, ticks
+from sim.serving.outcome import Outcome
 from sim.serving.state import ample_nodes
 from sim.serving.windows import KeepAlivePool
+from sim.ticks import ticks
 from sim.units import FloatArray
 
 HOME = Path("docs") / "serving"
@@ -83,7 +85,7 @@ def simulated(table: pd.DataFrame, service: str, count: int = REQUESTS) -> pd.Da
         table: As `measured` returns it.
         service: Distribution of the service time: `exponential` (as the published simulator has
             it) or `constant`. A cold request takes longer by the measured difference of means.
-        count: Requests per experiment.
+        count: Calls per experiment.
 
     Returns:
         Columns experiment, service, rate_per_s, cold_probability, replicas and, of both, the
@@ -112,7 +114,7 @@ def _play(row: object, service: str, count: int) -> tuple[float, float]:
     cold_s = row.ServiceTimeCold / 1000.0  # type: ignore[attr-defined]
     window_s = row.IdleMinutesBeforeKill * 60.0  # type: ignore[attr-defined]
     arrival_s = np.cumsum(gaps) / row.ArrivalRate  # type: ignore[attr-defined]
-    asked = requests(arrival_s, warm_s * shape, cold_s - warm_s)
+    asked = calls(arrival_s, warm_s * shape, cold_s - warm_s)
     until = int(asked.arrival[-1]) + 1
     window = KeepAlivePool(KeepAlive(int(ticks(window_s)))).serve(asked, until, ample_nodes())
     return float((window.outcome == Outcome.COLD).mean()), window.allocated / until

@@ -13,9 +13,11 @@ import simpy
 from benchmarks.twin.deployments import Process
 from benchmarks.twin.keepalive import At, Row, TwinNode
 from sim.engine.loop import Order
-from sim.serving.requests import NEVER, Outcome, Requests
+from sim.plan.calls import Calls
+from sim.serving.outcome import Outcome
 from sim.serving.scaled_state import Starts
 from sim.serving.scaling import TOLERANCE, UP_TO_MORE, UP_TO_TIMES, Autoscaler
+from sim.ticks import NEVER
 
 READY = 2.5  # between what ends and changes of capacity
 
@@ -57,7 +59,7 @@ class TwinAutoscaled:
     """
 
     def __init__(
-        self, scaler: Autoscaler, requests: Requests, starts: Starts, nodes: Sequence[TwinNode],
+        self, scaler: Autoscaler, requests: Calls, starts: Starts, nodes: Sequence[TwinNode],
         changes: Iterable[tuple[int, Sequence[int]]], horizon: int, sleeps: bool,
     ) -> None:
         """Start the processes."""

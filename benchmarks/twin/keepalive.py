@@ -10,8 +10,10 @@ import simpy
 
 from benchmarks.twin.deployments import Process
 from sim.engine.loop import Order
+from sim.plan.calls import Calls
 from sim.serving.keepalive import KeepAlive
-from sim.serving.requests import NEVER, Outcome, Requests
+from sim.serving.outcome import Outcome
+from sim.ticks import NEVER
 
 Row = tuple[int, int, int, int]  # request, begin, end, outcome
 
@@ -60,7 +62,7 @@ class TwinKeepAlive:
     def __init__(
         self,
         pool: KeepAlive,
-        requests: Requests,
+        requests: Calls,
         nodes: Sequence[TwinNode],
         changes: Iterable[tuple[int, Sequence[int]]],
         horizon: int,

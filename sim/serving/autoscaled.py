@@ -1,6 +1,6 @@
 """Autoscaled replicas: requests wait for a ready replica, an autoscaler decides how many there are.
 
-Requests wait in one line (Knative's activator), first come first served, and go to the oldest ready
+Calls wait in one line (Knative's activator), first come first served, and go to the oldest ready
 replica with room. The first request to an application without replicas has one started at once;
 all else the autoscaler decides at whole multiples of its interval. Fewer replicas: the youngest go
 first, those with requests finish them. A request is cold if its replica was not ready when it came.
@@ -12,8 +12,9 @@ becomes ready at `until` and leaves the rest of that instant to the next one.
 
 from __future__ import annotations
 
+from sim.plan.calls import Calls
 from sim.serving.compiled import compiled
-from sim.serving.requests import NEVER, Outcome, Requests
+from sim.serving.outcome import Outcome
 from sim.serving.scaled_state import (
     GIVEN,
     LEAVING,
@@ -55,6 +56,7 @@ from sim.serving.state import (
     push_busy,
     write_row,
 )
+from sim.ticks import NEVER
 
 WARM, COLD = int(Outcome.WARM), int(Outcome.COLD)
 TIMEOUT, REJECTED = int(Outcome.TIMEOUT), int(Outcome.REJECTED)
@@ -88,7 +90,7 @@ def begin_window(
 def play_window(
     state: ScaledState,
     nodes: Nodes,
-    requests: Requests,
+    requests: Calls,
     rows: Rows,
     starts: Starts,
     scaler: Autoscaler,
@@ -151,7 +153,7 @@ def _tick(scaler: Autoscaler, now: int) -> int:
 
 @compiled
 def _arrive(
-    state: ScaledState, requests: Requests, rows: Rows, scaler: Autoscaler, now: int
+    state: ScaledState, requests: Calls, rows: Rows, scaler: Autoscaler, now: int
 ) -> None:
     counters, scaling = state.counters, state.scaling
     if _at_rest(state, scaler):
@@ -175,7 +177,7 @@ def _arrive(
 
 @compiled
 def _assign(
-    state: ScaledState, requests: Requests, rows: Rows, scaler: Autoscaler, now: int
+    state: ScaledState, requests: Calls, rows: Rows, scaler: Autoscaler, now: int
 ) -> None:
     """Give requests that wait to the oldest ready replicas with room."""
     counters, scaling = state.counters, state.scaling

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sim.plan.calls import Calls
 from sim.serving.compiled import compiled
-from sim.serving.requests import NEVER, Outcome, Requests
+from sim.serving.outcome import Outcome
 from sim.serving.state import (
     ACTIVE,
     BUSY,
@@ -42,6 +43,7 @@ from sim.serving.state import (
     start_replica,
     write_row,
 )
+from sim.ticks import NEVER
 
 WARM, COLD = int(Outcome.WARM), int(Outcome.COLD)
 TIMEOUT, REJECTED = int(Outcome.TIMEOUT), int(Outcome.REJECTED)
@@ -83,7 +85,7 @@ def begin_window(state: State, nodes: Nodes, pool: KeepAlive, now: int, until: i
 
 @compiled
 def serve_waiting(
-    state: State, nodes: Nodes, requests: Requests, rows: Rows, pool: KeepAlive, now: int
+    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
 ) -> bool:
     """Serve whoever waits, as far as there is room; False if it stopped for want of places."""
     while state.counters[WAITING] > 0:
@@ -96,7 +98,7 @@ def serve_waiting(
 
 @compiled
 def play_window(
-    state: State, nodes: Nodes, requests: Requests, rows: Rows, pool: KeepAlive
+    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive
 ) -> bool:
     """Play on until the window ends; False if it stopped for want of places."""
     counters, until = state.counters, state.counters[UNTIL]
@@ -124,7 +126,7 @@ def play_window(
 
 @compiled
 def _arrive(
-    state: State, nodes: Nodes, requests: Requests, rows: Rows, pool: KeepAlive, now: int
+    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
 ) -> None:
     counters = state.counters
     _expire(state, nodes, pool, now)
@@ -144,7 +146,7 @@ def _arrive(
 
 @compiled
 def _serve_first(
-    state: State, nodes: Nodes, requests: Requests, rows: Rows, pool: KeepAlive, now: int
+    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
 ) -> bool:
     counters = state.counters
     if counters[IDLE] > 0:
@@ -164,7 +166,7 @@ def _serve_first(
 
 @compiled
 def _release(
-    state: State, nodes: Nodes, requests: Requests, rows: Rows, pool: KeepAlive, now: int
+    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
 ) -> None:
     _expire(state, nodes, pool, now)
     place = pop_busy(state.heap, state.end, state.order, state.counters)

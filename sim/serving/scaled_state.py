@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.serving.requests import NEVER
 from sim.serving.state import FREE, Counter
+from sim.ticks import NEVER
 from sim.units import IntArray
 
 
@@ -63,7 +63,7 @@ class Starts(NamedTuple):
 
 
 class ScaledState(NamedTuple):
-    """Requests that compute and replicas; times in ticks.
+    """Calls that compute and replicas; times in ticks.
 
     Args:
         end: When a computing request ends; shape (slots,), as the next four. There are as many
@@ -104,7 +104,7 @@ def fresh_scaled_state(buckets: int, concurrency: int, places: int = 16) -> Scal
 
     Args:
         buckets: Intervals the autoscaler looks back.
-        concurrency: Requests a replica takes at once.
+        concurrency: Calls a replica takes at once.
         places: Replicas there may be.
     """
     slots = [np.zeros(places * concurrency, np.int64) for _ in range(5)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sim.serving.compiled import compiled
-from sim.serving.requests import NEVER, TICKS_PER_S
 from sim.serving.scaled_state import (
     ACTIVE_SINCE,
     BUCKET,
@@ -25,6 +24,7 @@ from sim.serving.scaled_state import (
     ScaledState,
 )
 from sim.serving.state import BUSY, WAITING
+from sim.ticks import NEVER, TICKS_PER_S
 
 MILLI = 1000
 
@@ -38,8 +38,8 @@ class Autoscaler(NamedTuple):
         panic_window: The same while it rises fast: 10 % of the stable window.
         panic_threshold: Load of the panic window over what ready replicas can take, from which on
             nothing is scaled down, thousandths.
-        target: Requests a replica should have at once, thousandths: 70 % of its concurrency.
-        container_concurrency: Requests a replica takes at once; OSCAR sets 1.
+        target: Calls a replica should have at once, thousandths: 70 % of its concurrency.
+        container_concurrency: Calls a replica takes at once; OSCAR sets 1.
         initial_scale: Replicas when the application is first hosted.
         min_scale: Least replicas.
         max_scale: Most replicas.

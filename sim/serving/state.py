@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.plan.calls import Calls
 from sim.serving.compiled import compiled
-from sim.serving.requests import NEVER, Requests
+from sim.ticks import NEVER
 from sim.units import IntArray
 
 
@@ -271,7 +272,7 @@ def leave_line(counters: IntArray, rows: Rows) -> int:
 
 @compiled
 def start_replica(
-    state: State, nodes: Nodes, requests: Requests, request: int, now: int
+    state: State, nodes: Nodes, requests: Calls, request: int, now: int
 ) -> tuple[int, int]:
     """Start a replica for a request where there is room.
 
@@ -302,7 +303,7 @@ def remove_replica(state: State, nodes: Nodes, place: int, now: int) -> None:
 
 @compiled
 def compute(
-    state: State, rows: Rows, requests: Requests, request: int, place: int, ready: int, outcome: int
+    state: State, rows: Rows, requests: Calls, request: int, place: int, ready: int, outcome: int
 ) -> None:
     """Give a replica, ready at a time, to a request, and write its row."""
     counters = state.counters

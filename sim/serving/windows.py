@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.plan.calls import Calls, calls, joined, part_of
 from sim.serving import autoscaled, keepalive
 from sim.serving.keepalive import KeepAlive
-from sim.serving.requests import Requests, joined, part_of, requests
 from sim.serving.scaled_state import (
     GIVEN,
     LEAVING,
@@ -53,7 +53,7 @@ class Window:
         allocated: Replica ticks within the window.
         active: Computing ticks within the window.
         replicas: Replicas at its end.
-        waiting: Requests that wait at its end.
+        waiting: Calls that wait at its end.
     """
 
     arrival: IntArray
@@ -76,13 +76,13 @@ class Pool(ABC):
     def __init__(self, now: int) -> None:
         """Start with nobody waiting."""
         self.now = now
-        self._waiting = requests(np.empty(0), 0.0)
+        self._waiting = calls(np.empty(0), 0.0)
 
-    def serve(self, arrivals: Requests, until: int, nodes: Nodes) -> Window:
+    def serve(self, arrivals: Calls, until: int, nodes: Nodes) -> Window:
         """Play the window from where the last one ended.
 
         Args:
-            arrivals: Requests that arrive in it, in order.
+            arrivals: Calls that arrive in it, in order.
             until: Its end, ticks.
             nodes: What there is room for; counts and times are updated in place.
 
@@ -104,7 +104,7 @@ class Pool(ABC):
         self.now = until
         return self._close(asked, rows)
 
-    def _close(self, asked: Requests, rows: Rows) -> Window:
+    def _close(self, asked: Calls, rows: Rows) -> Window:
         counters = self._counters()
         first, waiting = int(counters[FIRST]), int(counters[WAITING])
         line = np.flatnonzero(rows.rejected[first:] == 0) + first if waiting else slice(0)
@@ -126,7 +126,7 @@ class Pool(ABC):
         """Return the counters of the state as it is now."""
 
     @abstractmethod
-    def _play(self, asked: Requests, rows: Rows, until: int, nodes: Nodes) -> None:
+    def _play(self, asked: Calls, rows: Rows, until: int, nodes: Nodes) -> None:
         """Play a window; requests that waited come first in `asked`."""
 
     @abstractmethod
@@ -150,7 +150,7 @@ class KeepAlivePool(Pool):
     def _counters(self) -> IntArray:
         return self._state.counters
 
-    def _play(self, asked: Requests, rows: Rows, until: int, nodes: Nodes) -> None:
+    def _play(self, asked: Calls, rows: Rows, until: int, nodes: Nodes) -> None:
         keepalive.begin_window(self._state, nodes, self.pool, self.now, until)
         while not keepalive.serve_waiting(self._state, nodes, asked, rows, self.pool, self.now):
             self._state = grown(self._state)
@@ -182,7 +182,7 @@ class AutoscaledPool(Pool):
     def _counters(self) -> IntArray:
         return self._state.counters
 
-    def _play(self, asked: Requests, rows: Rows, until: int, nodes: Nodes) -> None:
+    def _play(self, asked: Calls, rows: Rows, until: int, nodes: Nodes) -> None:
         autoscaled.begin_window(self._state, nodes, self.scaler, self.now, until)
         while not autoscaled.play_window(
             self._state, nodes, asked, rows, self._starts, self.scaler
@@ -198,7 +198,7 @@ class AutoscaledPool(Pool):
         return int(self._state.scaling[[LIVING, LEAVING]].sum())
 
 
-def _check(arrivals: Requests, now: int, until: int) -> None:
+def _check(arrivals: Calls, now: int, until: int) -> None:
     times = arrivals.arrival
     if until < now:
         raise ValueError(f"a window cannot end at {until}, before it begins at {now}")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sim.plan.calls import calls as as_calls
 from sim.serving.keepalive import KeepAlive
-from sim.serving.requests import NEVER, TICKS_PER_S, Outcome, ticks
-from sim.serving.requests import requests as as_requests
+from sim.serving.outcome import Outcome
 from sim.serving.state import ample_nodes
 from sim.serving.windows import KeepAlivePool, Window
+from sim.ticks import NEVER, TICKS_PER_S, ticks
 
 REQUESTS = 200_000
 FOR_EVER = KeepAlive(NEVER)
@@ -22,7 +23,7 @@ def _played(pool: KeepAlive, rate: float, start_s: float, seed: int) -> tuple[Wi
     """Play Poisson arrivals with exponential service of mean 1 s; return the end too, ticks."""
     random = np.random.default_rng(seed)
     arrival_s = np.cumsum(random.exponential(1.0 / rate, REQUESTS))
-    asked = as_requests(arrival_s, random.exponential(1.0, REQUESTS), start_s)
+    asked = as_calls(arrival_s, random.exponential(1.0, REQUESTS), start_s)
     until = int(asked.arrival[-1]) + 1
     return KeepAlivePool(pool).serve(asked, until, ample_nodes()), until
 
@@ -35,7 +36,7 @@ def _contains(values: list[float], expected: float) -> bool:
 
 @pytest.mark.parametrize(("servers", "load"), [(1, 0.6), (4, 3.0)])
 def test_waits_of_a_full_pool_are_those_of_m_m_c(servers: int, load: float) -> None:
-    """Requests would wait longer or shorter than Erlang C says."""
+    """Calls would wait longer or shorter than Erlang C says."""
     pool = FOR_EVER._replace(max_scale=servers)
     found = [_played(pool, load, 0.0, seed)[0] for seed in range(8)]
     waits = [float((w.begin - w.arrival).mean()) / TICKS_PER_S for w in found]
@@ -70,6 +71,6 @@ def test_cold_starts_of_one_replica(start_s: float, newest_first: bool) -> None:
 
 def test_no_traffic_costs_nothing() -> None:
     """A pool that nobody calls would hold replicas."""
-    nobody = as_requests(np.empty(0), 1.0)
+    nobody = as_calls(np.empty(0), 1.0)
     window = KeepAlivePool(KeepAlive(600)).serve(nobody, 10**15, ample_nodes())
     assert (window.allocated, window.active, window.replicas) == (0, 0, 0)

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from benchmarks.twin.autoscaled import TwinAutoscaled
 from benchmarks.twin.keepalive import TwinKeepAlive, TwinNode
+from sim.plan.calls import Calls, part_of
 from sim.serving.keepalive import KeepAlive
-from sim.serving.requests import NEVER, TICKS_PER_S, Requests, part_of
 from sim.serving.scaled_state import Starts
 from sim.serving.scaling import Autoscaler
 from sim.serving.state import Nodes
 from sim.serving.windows import AutoscaledPool, KeepAlivePool, Pool
+from sim.ticks import NEVER, TICKS_PER_S
 
 TEN_YEARS = 10 * 366 * 86400 * TICKS_PER_S
 GAPS = st.one_of(
@@ -30,13 +31,13 @@ ROOM = st.sampled_from([0, 1, 1, 2, 3, NEVER])
 
 
 @st.composite
-def patterns(draw: st.DrawFn) -> Requests:
+def patterns(draw: st.DrawFn) -> Calls:
     """Draw requests: none, one, ties, bursts, ten years of silence."""
     size = draw(st.integers(0, 30))
     columns = [draw(st.lists(of, min_size=size, max_size=size)) for of in (GAPS, LENGTHS)]
     delays = [draw(st.lists(DELAYS, min_size=size, max_size=size)) for _ in range(3)]
     arrival = np.cumsum(np.array(columns[0], np.int64))
-    return Requests(arrival, *(np.array(c, np.int64) for c in (columns[1], *delays)))
+    return Calls(arrival, *(np.array(c, np.int64) for c in (columns[1], *delays)))
 
 
 @st.composite
@@ -76,7 +77,7 @@ Played = tuple[list[tuple[int, ...]], int, int, list[list[int]]]
 
 def by_kernel(
     kernel: Pool,
-    asked: Requests,
+    asked: Calls,
     capacity: list[tuple[int, list[int]]],
     cuts: list[int],
     horizon: int,
@@ -105,7 +106,7 @@ def twin_nodes(rooms: list[int], off: bool) -> list[TwinNode]:
     return [TwinNode(room, up_at=at, cached_at=at) for room in rooms]
 
 
-def played(twin: TwinKeepAlive | TwinAutoscaled, asked: Requests) -> Played:
+def played(twin: TwinKeepAlive | TwinAutoscaled, asked: Calls) -> Played:
     """Play in one go, process by process."""
     twin.play()
     arrival = asked.arrival.tolist()
@@ -114,7 +115,7 @@ def played(twin: TwinKeepAlive | TwinAutoscaled, asked: Requests) -> Played:
     return rows, twin.allocated, twin.active, [[getattr(n, f) for n in twin.nodes] for f in names]
 
 
-def horizon_of(asked: Requests, share: float) -> int:
+def horizon_of(asked: Calls, share: float) -> int:
     """Return an end of the simulated time, some way through the requests or behind them."""
     last = int(asked.arrival[-1]) if len(asked.arrival) else 0
     return int(last * share) + 7
@@ -161,7 +162,7 @@ def scalers(draw: st.DrawFn) -> Autoscaler:
     )
 
 
-def _busy_time(asked: Requests, scaler: Autoscaler, silence: int) -> Requests:
+def _busy_time(asked: Calls, scaler: Autoscaler, silence: int) -> Calls:
     """Return the same requests with gaps and lengths of at most so many looks, or ten years."""
     most = 60 * scaler.tick_interval
     gaps = np.diff(asked.arrival, prepend=0)

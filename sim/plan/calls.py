@@ -1,35 +1,19 @@
-"""Requests to one application as the kernels take them: sorted columns of whole ticks.
-
-A tick is 2**-20 s (1 us); 225 ticks are one point of the engine's grid of 2**-24 h. All sums of
-ticks are sums of integers: exact, whatever their order.
-"""
+"""Invocations of applications as the kernels take them: sorted columns of whole ticks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sim.ticks import ticks
 from sim.units import FloatArray, IntArray
 
-TICKS_PER_S = 2**20
-TICKS_PER_H = 3600 * TICKS_PER_S
-NEVER = 2**62  # later than everything; the sum of two such still fits
 
-
-class Outcome(IntEnum):
-    """What became of a request."""
-
-    WARM = 0
-    COLD = 1
-    TIMEOUT = 2
-    REJECTED = 3
-
-
-class Requests(NamedTuple):
-    """Requests in order of arrival; shape (requests,), all in ticks.
+class Calls(NamedTuple):
+    """Requests to one application in order of arrival; shape (requests,), all in ticks.
 
     Args:
         arrival: When it comes.
@@ -46,22 +30,13 @@ class Requests(NamedTuple):
     boot: IntArray
 
 
-def ticks(seconds: FloatArray | float, least: int = 0) -> IntArray:
-    """Round seconds to ticks, no less than `least`; any shape.
-
-    >>> ticks(1.5).tolist()
-    1572864
-    """
-    return np.maximum(np.rint(np.asarray(seconds) * TICKS_PER_S), least).astype(np.int64)
-
-
-def requests(
+def calls(
     arrival_s: FloatArray,
     service_s: FloatArray | float,
     start_s: FloatArray | float = 0.0,
     pull_s: FloatArray | float = 0.0,
     boot_s: FloatArray | float = 0.0,
-) -> Requests:
+) -> Calls:
     """Return requests from seconds; a scalar stands for all of them.
 
     Args:
@@ -74,14 +49,14 @@ def requests(
     shape = np.shape(arrival_s)
     parts = (service_s, 1), (start_s, 0), (pull_s, 0), (boot_s, 0)
     columns = [np.broadcast_to(ticks(s, least), shape) for s, least in parts]
-    return Requests(ticks(arrival_s), *(np.ascontiguousarray(c) for c in columns))
+    return Calls(ticks(arrival_s), *(np.ascontiguousarray(c) for c in columns))
 
 
-def joined(parts: Sequence[Requests]) -> Requests:
+def joined(parts: Sequence[Calls]) -> Calls:
     """Put requests one after another."""
-    return Requests(*(np.concatenate(c) for c in zip(*(tuple(p) for p in parts), strict=True)))
+    return Calls(*(np.concatenate(c) for c in zip(*(tuple(p) for p in parts), strict=True)))
 
 
-def part_of(of: Requests, part: slice | IntArray) -> Requests:
+def part_of(of: Calls, part: slice | IntArray | NDArray[np.bool_]) -> Calls:
     """Return some of the requests."""
-    return Requests(*(column[part] for column in of))
+    return Calls(*(column[part] for column in of))
