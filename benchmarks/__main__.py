@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from analysis.progress import progress, stdout
-from benchmarks import engine
+from benchmarks import engine, serving
 from benchmarks.measure import Measure, plain
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -20,6 +20,10 @@ BENCHMARKS = (
     engine.events_and_speed,
     engine.growth_of_cost,
     engine.estimates,
+    serving.keep_alive,
+    serving.autoscaler,
+    serving.busy_year,
+    serving.simfaas,
 )
 
 
