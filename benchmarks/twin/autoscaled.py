@@ -175,8 +175,8 @@ class TwinAutoscaled:
             start, pull, boot = (column[self.started] for column in self.starts)
             self.started += 1
             node.count += 1
-            if node.up_at == NEVER:
-                node.up_at = self.env.now + boot
+            if node.boot_at == NEVER:
+                node.boot_at, node.up_at = self.env.now, self.env.now + boot
             up = max(self.env.now, node.up_at)
             if node.cached_at == NEVER:
                 node.cached_at = up + pull

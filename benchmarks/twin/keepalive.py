@@ -34,6 +34,7 @@ class TwinNode:
 
     room: int
     count: int = 0
+    boot_at: int = 0
     up_at: int = 0
     cached_at: int = 0
     used_at: int = 0
@@ -153,8 +154,8 @@ class TwinKeepAlive:
         """Return when a new replica on a node is ready."""
         _, _, start, pull, boot = (column[request] for column in self.columns)
         node.count += 1
-        if node.up_at == NEVER:
-            node.up_at = self.env.now + boot
+        if node.boot_at == NEVER:
+            node.boot_at, node.up_at = self.env.now, self.env.now + boot
         up = max(self.env.now, node.up_at)
         if node.cached_at == NEVER:
             node.cached_at = up + pull

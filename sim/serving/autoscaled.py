@@ -109,7 +109,7 @@ def play_window(
             patience = requests.arrival[counters[FIRST]] + scaler.timeout
         if counters[BUSY] > 0:
             release = state.end[state.heap[0]]
-        review = NEVER if _at_rest(state, scaler) else scaling[REVIEW_AT]
+        review = NEVER if at_rest(state, scaler) else scaling[REVIEW_AT]
         ends, others = min(release, scaling[READY_AT]), min(arrival, patience, review)
         if ends <= others and ends <= until:
             add_load(state, scaler, ends)
@@ -131,7 +131,7 @@ def play_window(
 
 
 @compiled
-def _at_rest(state: ScaledState, scaler: Autoscaler) -> bool:
+def at_rest(state: ScaledState, scaler: Autoscaler) -> bool:
     """Return whether the autoscaler would find nothing to do until the next request."""
     scaling, counters = state.scaling, state.counters
     return (
@@ -156,7 +156,7 @@ def _arrive(
     state: ScaledState, requests: Calls, rows: Rows, scaler: Autoscaler, now: int
 ) -> None:
     counters, scaling = state.counters, state.scaling
-    if _at_rest(state, scaler):
+    if at_rest(state, scaler):
         scaling[REVIEW_AT] = _tick(scaler, now)
     add_load(state, scaler, now)
     request = counters[NEXT]

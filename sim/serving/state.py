@@ -71,14 +71,18 @@ class Nodes(NamedTuple):
     Args:
         room: How many of its replicas may be there.
         replicas: How many are.
-        up_at: When the node is or was up; `NEVER` if it is off.
-        cached_at: When the image is or was on the node; `NEVER` if it is not.
+        peak: The most there were in this window.
+        boot_at: When the node was told to boot; `NEVER` if it is off.
+        up_at: When it is or was up.
+        cached_at: When the image is or was on it; `NEVER` if it is not.
         used_at: When a replica was last there, as far as replicas have gone.
         by_preference: Nodes in the order in which they are tried.
     """
 
     room: IntArray
     replicas: IntArray
+    peak: IntArray
+    boot_at: IntArray
     up_at: IntArray
     cached_at: IntArray
     used_at: IntArray
@@ -243,8 +247,9 @@ def node_with_room(nodes: Nodes) -> int:
 def prepare_node(nodes: Nodes, node: int, now: int, boot: int, pull: int) -> int:
     """Count a replica on a node and return when the node is up and has the image, in ticks."""
     nodes.replicas[node] += 1
-    if nodes.up_at[node] == NEVER:
-        nodes.up_at[node] = now + boot
+    nodes.peak[node] = max(nodes.peak[node], nodes.replicas[node])
+    if now < nodes.boot_at[node]:  # off, or booted only later by what was played before
+        nodes.boot_at[node], nodes.up_at[node] = now, now + boot
     ready = max(now, nodes.up_at[node])
     if nodes.cached_at[node] == NEVER:
         nodes.cached_at[node] = ready + pull

@@ -16,6 +16,7 @@ from sim.serving.scaled_state import (
     LEAVING,
     LIVING,
     STARTED,
+    TO_START,
     UNUSED,
     Starts,
     fresh_scaled_state,
@@ -104,6 +105,17 @@ class Pool(ABC):
         self.now = until
         return self._close(asked, rows)
 
+    @property
+    @abstractmethod
+    def asleep(self) -> bool:
+        """Whether nothing happens until the next request: no replica, nobody waits."""
+
+    def skip(self, until: int) -> Window:
+        """Pass a window without requests while asleep."""
+        self.now = until
+        nothing = np.empty(0, np.int64)
+        return Window(nothing, nothing, nothing, nothing, 0, 0, 0, 0)
+
     def _close(self, asked: Calls, rows: Rows) -> Window:
         counters = self._counters()
         first, waiting = int(counters[FIRST]), int(counters[WAITING])
@@ -160,6 +172,11 @@ class KeepAlivePool(Pool):
     def _replicas(self) -> int:
         return int(self._counters()[[BUSY, IDLE]].sum())
 
+    @property
+    def asleep(self) -> bool:
+        """Whether nothing happens until the next request."""
+        return not self._replicas() and not len(self._waiting.arrival)
+
 
 class AutoscaledPool(Pool):
     """Replicas under an autoscaler.
@@ -196,6 +213,12 @@ class AutoscaledPool(Pool):
 
     def _replicas(self) -> int:
         return int(self._state.scaling[[LIVING, LEAVING]].sum())
+
+    @property
+    def asleep(self) -> bool:
+        """Whether nothing happens until the next request."""
+        nothing = not self._replicas() and not self._state.scaling[TO_START]
+        return nothing and autoscaled.at_rest(self._state, self.scaler)
 
 
 def _check(arrivals: Calls, now: int, until: int) -> None:

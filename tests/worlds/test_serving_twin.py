@@ -65,13 +65,14 @@ def capacities(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
 def as_nodes(rooms: list[int], off: bool) -> Nodes:
     """Return nodes with room, in their order; off and without the image, or on and with it."""
     size = len(rooms)
-    zeros = [np.zeros(size, np.int64) for _ in range(4)]
+    replicas, peak, boot_at, up_at, cached_at, used_at = np.zeros((6, size), np.int64)
     if off:
-        zeros[1][:] = zeros[2][:] = NEVER
-    order = np.arange(size)
-    return Nodes(np.array(rooms, np.int64), *zeros, order)
+        boot_at[:] = cached_at[:] = NEVER
+    room, order = np.array(rooms, np.int64), np.arange(size)
+    return Nodes(room, replicas, peak, boot_at, up_at, cached_at, used_at, order)
 
 
+COLUMNS = ("replicas", "boot_at", "up_at", "cached_at", "used_at")
 Played = tuple[list[tuple[int, ...]], int, int, list[list[int]]]
 
 
@@ -97,13 +98,13 @@ def by_kernel(
         columns = (window.arrival, window.begin, window.end, window.outcome)
         rows += list(zip(*(c.tolist() for c in columns), strict=True))
         allocated, active = allocated + window.allocated, active + window.active
-    return rows, allocated, active, [c.tolist() for c in nodes[1:5]]
+    return rows, allocated, active, [getattr(nodes, n).tolist() for n in COLUMNS]
 
 
 def twin_nodes(rooms: list[int], off: bool) -> list[TwinNode]:
     """Return the same nodes for a twin."""
     at = NEVER if off else 0
-    return [TwinNode(room, up_at=at, cached_at=at) for room in rooms]
+    return [TwinNode(room, boot_at=at, cached_at=at) for room in rooms]
 
 
 def played(twin: TwinKeepAlive | TwinAutoscaled, asked: Calls) -> Played:
@@ -111,7 +112,7 @@ def played(twin: TwinKeepAlive | TwinAutoscaled, asked: Calls) -> Played:
     twin.play()
     arrival = asked.arrival.tolist()
     rows = [(arrival[r], begin, end, int(outcome)) for r, begin, end, outcome in twin.rows]
-    names = ("count", "up_at", "cached_at", "used_at")
+    names = ("count", *COLUMNS[1:])
     return rows, twin.allocated, twin.active, [[getattr(n, f) for n in twin.nodes] for f in names]
 
 
