@@ -12,7 +12,8 @@ from benchmarks.twin.autoscaled import TwinAutoscaled
 from benchmarks.twin.callbacks import CallbackPool
 from benchmarks.twin.keepalive import TwinKeepAlive, TwinNode
 from sim.plan.calls import Calls, calls, part_of
-from sim.plan.traffic import Bursts, CallReader, ColdStart, Duration, intensity
+from sim.plan.reader import ColdStart, Duration
+from sim.plan.traffic import Bursts, PoissonReader, intensity
 from sim.rng import Streams
 from sim.serving.keepalive import KeepAlive
 from sim.serving.outcome import Outcome
@@ -153,7 +154,7 @@ def _year(requests: float) -> int:
     duration = Duration(1.0, 1.0)
     cold = ColdStart(Duration(60.0, 0.3), Duration(20.0, 0.5), Duration(2.0, 0.3), duration)
     expected = intensity(YEAR, 0.0, requests / 12.0, 0.0)
-    reader = CallReader(expected, Bursts(), duration, cold, Streams(0), "application")
+    reader = PoissonReader(expected, Bursts(), duration, cold, Streams(0), "application")
     pool, nodes, served = KeepAlivePool(KeepAlive(90 * TICKS_PER_S)), ample_nodes(), 0
     for hour in range(int(YEAR.horizon_h)):
         until = (hour + 1) * TICKS_PER_H

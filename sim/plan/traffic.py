@@ -1,12 +1,9 @@
-"""When applications are called, and how long everything takes: drawn as far as it is asked for.
+"""When applications are called: a rate that changes every hour, and bursts.
 
-Arrivals are a Poisson process whose rate changes every hour: the week of the callers, the season,
-and adoption, which grows exponentially. Each arrival may be a burst: a user uploads a folder of
-files and every file is a request. A time change turns a process of rate 1 into it, so that a
-shorter horizon is a bit-identical beginning of a longer one.
-
-A reader draws in blocks that do not depend on what it is asked for, and forgets what it has handed
-out: memory does not grow with the number of requests.
+Arrivals are a Poisson process: the week of the callers, the season, and adoption, which grows
+exponentially. Each arrival may be a burst: a user uploads a folder of files and every file is a
+request. A time change turns a process of rate 1 into it, so that a shorter horizon is a
+bit-identical beginning of a longer one.
 """
 
 from __future__ import annotations
@@ -17,46 +14,17 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from sim.distributions import geometric, lognormal
+from sim.distributions import geometric
 from sim.entities import NonNegative
-from sim.plan.calls import Calls, joined, part_of
+from sim.plan.calls import Calls
+from sim.plan.reader import CallReader, ColdStart, Duration
 from sim.rng import Streams
-from sim.ticks import TICKS_PER_H, TICKS_PER_S, ticks
+from sim.ticks import TICKS_PER_H, ticks
 from sim.timeline import ProjectCalendar
 from sim.units import MONTH_H, FloatArray, IntArray
 
 BLOCK = 65_536  # arrivals drawn at a time, at most
 FIRST_BLOCK = 256
-
-
-@dataclass(frozen=True)
-class Duration:
-    """A lognormal duration.
-
-    Args:
-        median_s: Median, s.
-        sigma: Standard deviation of the logarithm; 0 is a constant.
-    """
-
-    median_s: NonNegative
-    sigma: NonNegative = 0.0
-
-
-@dataclass(frozen=True)
-class ColdStart:
-    """What a cold start is made of; parts that are not needed do not happen.
-
-    Args:
-        boot: Boot of a node, if none is up.
-        pull: Pull of the image, if the node does not have it.
-        container: Start of the container.
-        load: Load of the model.
-    """
-
-    boot: Duration = Duration(0.0)
-    pull: Duration = Duration(0.0)
-    container: Duration = Duration(0.0)
-    load: Duration = Duration(0.0)
 
 
 @dataclass(frozen=True)
@@ -109,8 +77,8 @@ def intensity(
     return Intensity(np.concatenate([[0.0], np.cumsum(rate * weights[of_year])]))
 
 
-class CallReader:
-    """Reads the requests of one application, window after window.
+class PoissonReader(CallReader):
+    """Requests of a Poisson process.
 
     Args:
         expected: Expected arrivals over time.
@@ -131,77 +99,28 @@ class CallReader:
         path: str,
     ) -> None:
         """Open the streams."""
-        self._expected = expected.cumulative
-        self._hours = np.arange(len(self._expected), dtype=np.float64)
-        self._horizon = int(self._hours[-1]) * TICKS_PER_H
-        self._bursts = bursts
-        parts = {"service": service}
-        if cold is not None:
-            parts |= {"container": cold.container, "load": cold.load}
-            parts |= {"pull": cold.pull, "boot": cold.boot}
-        self._parts = parts
-        names = ("arrivals", "bursts", *parts)
-        self._streams = {name: streams.stream(path, name) for name in names}
-        self._reached, self._block, self._settled = 0.0, FIRST_BLOCK, 0
-        self._pending = self._columns(np.empty(0, np.int64))
+        hours = len(expected.cumulative) - 1
+        super().__init__(hours * TICKS_PER_H, service, cold, streams, path)
+        self._expected, self._bursts = expected.cumulative, bursts
+        self._hours = np.arange(hours + 1, dtype=np.float64)
+        self._gaps, self._sizes = (streams.stream(path, n) for n in ("arrivals", "bursts"))
+        self._reached, self._block = 0.0, FIRST_BLOCK
 
-    def until(self, tick: int) -> Calls:
-        """Return the requests that were not returned yet and arrive before `tick`."""
-        parts = [self._pending]
-        while self._settled < min(tick, self._horizon):
-            parts.append(self._next_block())
-        if len(parts) > 1:
-            self._pending = joined(parts)
-            if self._bursts.size_mean > 1.0:
-                order = np.argsort(self._pending.arrival, kind="stable")
-                self._pending = part_of(self._pending, order)
-        edge = int(np.searchsorted(self._pending.arrival, tick))
-        found, self._pending = (
-            part_of(self._pending, slice(edge)),
-            part_of(self._pending, slice(edge, None)),
-        )
-        return found
-
-    def _next_block(self) -> Calls:
-        """Draw a block of arrivals; nothing that is drawn later comes before `_settled`."""
-        gaps = self._streams["arrivals"].standard_exponential(self._block)
-        reached = self._reached + np.cumsum(gaps)
+    def _next_block(self) -> tuple[Calls, int]:
+        reached = self._reached + np.cumsum(self._gaps.standard_exponential(self._block))
         self._reached, self._block = float(reached[-1]), min(2 * self._block, BLOCK)
         total = float(self._expected[-1])
         ended = self._reached >= total
         reached = reached[: np.searchsorted(reached, total)] if ended else reached
         arrival = ticks(np.interp(reached, self._expected, self._hours) * 3600.0)
-        self._settled = self._horizon if ended else int(arrival[-1])
+        settled = self._horizon if ended else int(arrival[-1])
         if self._bursts.size_mean > 1.0:
             arrival = self._in_bursts(arrival)
-        columns = self._columns(arrival)
-        return part_of(columns, arrival < self._horizon)
+        return self._columns(arrival), settled
 
     def _in_bursts(self, arrival: IntArray) -> IntArray:
         """Return the times of the requests of each arrival, burst after burst."""
-        uniforms = self._streams["bursts"].random(len(arrival))
-        sizes = geometric(self._bursts.size_mean, uniforms)
+        sizes = geometric(self._bursts.size_mean, self._sizes.random(len(arrival)))
         first = np.cumsum(sizes) - sizes
         place = np.arange(int(sizes.sum())) - np.repeat(first, sizes)
         return np.repeat(arrival, sizes) + place * int(ticks(self._bursts.gap_s))
-
-    def _columns(self, arrival: IntArray) -> Calls:
-        count = len(arrival)
-        drawn = {name: self._duration(name, count) for name in self._parts}
-        nothing = np.zeros(count, np.int64)
-        start = drawn["container"] + drawn["load"] if "load" in drawn else nothing
-        return Calls(
-            arrival,
-            np.maximum(drawn["service"], 1),
-            start,
-            drawn.get("pull", nothing),
-            drawn.get("boot", nothing),
-        )
-
-    def _duration(self, name: str, count: int) -> IntArray:
-        duration = self._parts[name]
-        if duration.sigma == 0.0:
-            return np.full(count, int(ticks(duration.median_s)))
-        normals = self._streams[name].standard_normal(count)
-        scaled = lognormal(duration.median_s * TICKS_PER_S, duration.sigma, normals)
-        return np.rint(scaled).astype(np.int64)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sim.plan.traffic import CallReader
+from sim.plan.reader import Reader
 from sim.serving.state import Nodes
 from sim.serving.windows import Pool, Window
 from sim.ticks import NEVER
@@ -51,7 +51,7 @@ class Tenant:
     """
 
     pool: Pool
-    reader: CallReader
+    reader: Reader
     cores: int
     ram_mb: int
     replicas: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))

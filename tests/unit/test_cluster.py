@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.plan.calls import Calls, calls, part_of
-from sim.plan.traffic import Bursts, CallReader, ColdStart, Duration, intensity
+from sim.plan.reader import ColdStart, Duration, Reader
+from sim.plan.traffic import Bursts, PoissonReader, intensity
 from sim.rng import Streams
 from sim.serving.cluster import ClusterNodes, NodeKind, Tenant
 from sim.serving.keepalive import KeepAlive
@@ -26,7 +27,7 @@ MONTH = ProjectCalendar(date(2024, 1, 1), 1, 1)
 COLD = ColdStart(Duration(60.0), Duration(20.0), Duration(2.0), Duration(3.0))
 
 
-class Given(CallReader):
+class Given:
     """A reader of requests that are written down."""
 
     def __init__(self, asked: Calls) -> None:
@@ -118,9 +119,9 @@ def test_a_lower_number_of_windows_changes_nothing_for_one_application() -> None
     assert played(600) == played(7200) == played(86_400)
 
 
-def _traffic(seed: int, per_month: float) -> CallReader:
-    expected = intensity(MONTH, 0.0, per_month, 0.0)
-    return CallReader(expected, Bursts(2.0, 1.0), Duration(20.0, 1.0), COLD, Streams(seed), "app")
+def _traffic(seed: int, per_month: float) -> Reader:
+    expected, bursts = intensity(MONTH, 0.0, per_month, 0.0), Bursts(2.0, 1.0)
+    return PoissonReader(expected, bursts, Duration(20.0, 1.0), COLD, Streams(seed), "app")
 
 
 def _starts(number: int) -> Starts:

@@ -10,14 +10,13 @@ from scipy import stats
 
 from sim.entities import Rhythm
 from sim.plan.calls import Calls, joined
+from sim.plan.reader import CallReader, ColdStart, Duration
 from sim.plan.rhythm import work_clock
 from sim.plan.traffic import (
     BLOCK,
     Bursts,
-    CallReader,
-    ColdStart,
-    Duration,
     Intensity,
+    PoissonReader,
     intensity,
 )
 from sim.rng import Streams
@@ -31,7 +30,7 @@ RHYTHM = Rhythm(9, 18, 0.3, 0.05, 0.2)
 
 
 def _reader(expected: Intensity, bursts: Bursts = ALONE, path: str = "app") -> CallReader:
-    return CallReader(expected, bursts, Duration(1.0, 1.0), COLD, Streams(5), path)
+    return PoissonReader(expected, bursts, Duration(1.0, 1.0), COLD, Streams(5), path)
 
 
 def _same(one: Calls, other: Calls) -> bool:

@@ -1,0 +1,110 @@
+"""Requests of a trace, replayed faster or slower and with more or fewer of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt
+
+from sim.entities import NonNegative, Positive
+from sim.plan.calls import Calls
+from sim.plan.reader import CallReader, ColdStart, Duration
+from sim.rng import Streams
+from sim.ticks import ticks
+from sim.units import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Requests of one application as they were observed.
+
+    Args:
+        arrival_s: When each came, from the beginning of the trace, ascending, s; shape (requests,).
+        service_s: How long each computed, s, same shape; None if it was not observed.
+        length_s: Length of the trace, s; not before the last arrival.
+    """
+
+    arrival_s: FloatArray
+    service_s: FloatArray | None
+    length_s: float
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How a trace is replayed.
+
+    Args:
+        time_factor: 2 makes it take twice as long; durations stay.
+        volume: How many requests each one stands for, on average.
+        spread_s: Those beyond the first come up to so much later, s.
+        repeat: Whether it begins again at its end.
+    """
+
+    time_factor: Annotated[float, Gt(0.0)] = 1.0
+    volume: Positive = 1.0
+    spread_s: NonNegative = 60.0
+    repeat: bool = True
+
+
+def from_counts(per_minute: IntArray, streams: Streams, path: str) -> Trace:
+    """Return a trace from requests a minute, such as Azure Functions 2019: spread over each.
+
+    Args:
+        per_minute: Requests in each minute; shape (minutes,).
+        streams: Named streams.
+        path: Path of the application in them.
+    """
+    minutes = np.repeat(np.arange(len(per_minute)), per_minute)
+    within = streams.stream(path, "trace").random(len(minutes))
+    return Trace(np.sort(60.0 * (minutes + within)), None, 60.0 * len(per_minute))
+
+
+class TraceReader(CallReader):
+    """Requests of a trace.
+
+    Args:
+        trace: What was observed.
+        replay: How it is replayed.
+        begin: When it begins, ticks.
+        horizon: Nothing arrives from then on, ticks.
+        service: Computing time where the trace has none.
+        cold: Cold start; None if replicas are not started for requests.
+        streams: Named streams.
+        path: Path of the application in them.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        replay: Replay,
+        begin: int,
+        horizon: int,
+        service: Duration,
+        cold: ColdStart | None,
+        streams: Streams,
+        path: str,
+    ) -> None:
+        """Open the streams."""
+        super().__init__(horizon, service, cold, streams, path)
+        self._trace, self._replay, self._begin = trace, replay, begin
+        self._arrival = ticks(trace.arrival_s * replay.time_factor)
+        self._length = int(ticks(trace.length_s * replay.time_factor, least=1))
+        self._copies, self._later = (streams.stream(path, n) for n in ("copies", "later"))
+
+    def _next_block(self) -> tuple[Calls, int]:
+        """Play the trace once more."""
+        volume, count = self._replay.volume, len(self._arrival)
+        whole = int(volume)
+        copies = whole + (self._copies.random(count) < volume - whole)
+        first = np.cumsum(copies) - copies
+        place = np.arange(int(copies.sum())) - np.repeat(first, copies)
+        later = ticks(self._later.random(len(place)) * self._replay.spread_s)
+        arrival = np.repeat(self._arrival, copies) + np.where(place > 0, later, 0) + self._begin
+        block = self._columns(arrival)
+        if self._trace.service_s is not None:
+            observed = np.repeat(ticks(self._trace.service_s, least=1), copies)
+            block = block._replace(service=observed)
+        self._begin += self._length
+        return block, self._begin if self._replay.repeat else self._horizon
