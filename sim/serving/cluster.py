@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sim.plan.chain import ChainReader
 from sim.plan.reader import Reader
+from sim.serving.outcome import Outcome
 from sim.serving.state import Nodes
 from sim.serving.windows import Pool, Window
 from sim.ticks import NEVER
@@ -47,6 +49,7 @@ class Tenant:
         cores: Cores of a replica.
         ram_mb: Memory of a replica, MB.
         replicas: How many there are on each node.
+        then: Applications that are called by its results, on the same cluster.
         cached_at: When each node had or will have its image; `NEVER` if it does not.
     """
 
@@ -54,6 +57,7 @@ class Tenant:
     reader: Reader
     cores: int
     ram_mb: int
+    then: tuple[Tenant, ...] = ()
     replicas: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     cached_at: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -110,27 +114,35 @@ class ClusterNodes:
 
     def play(self, until: int) -> ClusterWindow:
         """Play all applications to the end of a window, ticks."""
-        count = len(self.tenants)
         held = [np.zeros(len(self._boot_at), np.int64) for _ in range(2)]
         for tenant in self.tenants:
             held[0] += tenant.replicas * tenant.cores
             held[1] += tenant.replicas * tenant.ram_mb
         free = [self.kind.cores - held[0], self.kind.ram_mb - held[1]]
-        found: list[Window | None] = [None] * count
-        for turn in range(count):
-            place = (self._turn + turn) % count
-            found[place] = self._play(self.tenants[place], until, free)
+        found: dict[Tenant, Window] = {}
+        heads = self._heads()
+        for turn in range(len(heads)):
+            line = [heads[(self._turn + turn) % len(heads)]]
+            for tenant in line:  # grows: each is followed by those it calls
+                found[tenant] = self._play(tenant, until, free)
+                line += tenant.then
         self._turn += 1
         since, self.now = self.now, until
         on = self._boot_at < NEVER
         provisioned = int((until - np.maximum(self._boot_at[on], since)).sum())
         self._shut_down()
         nodes_on = int((self._boot_at < NEVER).sum())
-        return ClusterWindow(provisioned, nodes_on, tuple(w for w in found if w is not None))
+        return ClusterWindow(provisioned, nodes_on, tuple(found[t] for t in self.tenants))
+
+    def _heads(self) -> list[Tenant]:
+        """Return the applications that no other one calls."""
+        called = {tenant for caller in self.tenants for tenant in caller.then}
+        return [tenant for tenant in self.tenants if tenant not in called]
 
     def _play(self, tenant: Tenant, until: int, free: list[IntArray]) -> Window:
         asked = tenant.reader.until(until)
         if tenant.pool.asleep and not len(asked.arrival):
+            _call_next(tenant, asked.arrival, until)
             return tenant.pool.skip(until)
         before = tenant.replicas.copy()
         nodes = self._seen_by(tenant, free)
@@ -138,6 +150,7 @@ class ClusterNodes:
         more = nodes.peak - before
         free[0] -= more * tenant.cores
         free[1] -= more * tenant.ram_mb
+        _call_next(tenant, window.end[window.outcome <= Outcome.COLD], until)
         return window
 
     def _seen_by(self, tenant: Tenant, free: list[IntArray]) -> Nodes:
@@ -168,3 +181,10 @@ class ClusterNodes:
         self._boot_at[off] = NEVER
         for tenant in self.tenants:
             tenant.cached_at[off] = NEVER
+
+
+def _call_next(tenant: Tenant, ends: IntArray, until: int) -> None:
+    """Hand the results of a window to the applications that wait for them."""
+    for called in tenant.then:
+        if isinstance(called.reader, ChainReader):
+            called.reader.push(ends, until)

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.errors import EngineError
 from sim.plan.calls import Calls, calls, part_of
+from sim.plan.chain import ChainReader
 from sim.plan.reader import ColdStart, Duration, Reader
 from sim.plan.traffic import Bursts, PoissonReader, intensity
 from sim.rng import Streams
@@ -82,6 +84,42 @@ def test_nodes_that_stay_on_are_provisioned_all_the_time() -> None:
     (windows,), provisioned = _run(nodes, 1000, 250)
     assert provisioned == [500.0] * 4
     assert sum(w.allocated for w in windows) == 0
+
+
+def test_results_call_the_next_application() -> None:
+    """A chain would lose results, call before they are there, or depend on the windows' length."""
+
+    def played(step_s: int) -> list[list[float]]:
+        nodes = ClusterNodes(NodeKind(64, 64_000))
+        nodes.add_nodes(1)
+        horizon = 7200 * S
+        readers = [
+            ChainReader(horizon, Duration(seconds, 1.0), COLD, Streams(1), f"app/{seconds}")
+            for seconds in (30.0, 2.0)
+        ]
+        store, infer = (
+            Tenant(KeepAlivePool(KeepAlive(90 * S)), reader, 1, 100) for reader in readers[::-1]
+        )
+        infer.then = (store,)
+        first = _called(*range(0, 7000, 50), service_s=7.0)
+        head = Tenant(KeepAlivePool(KeepAlive(90 * S)), first, 1, 100, (infer,))
+        for tenant in (store, head, infer):
+            nodes.add_tenant(tenant)
+        stored, heads, inferred = _run(nodes, 7200, step_s)[0]
+        seen = [np.concatenate([w.arrival for w in part]) for part in (heads, inferred, stored)]
+        ends = [np.concatenate([w.end for w in part]) for part in (heads, inferred)]
+        for calls_of, results in zip(seen[1:], ends, strict=True):
+            assert sorted(calls_of) == sorted(end for end in results if end < horizon)
+        return [column.tolist() for column in (*seen, *ends)]
+
+    assert played(100) == played(1200) == played(7200)
+
+
+def test_a_chain_without_its_caller_is_refused() -> None:
+    """An application that waits for results would hang when nobody gives any."""
+    reader = ChainReader(10 * S, Duration(1.0), COLD, Streams(1), "app")
+    with pytest.raises(EngineError, match="asked before its caller"):
+        reader.until(5 * S)
 
 
 @pytest.mark.parametrize(("cores", "ram_mb"), [(3, 100), (1, 5000)])
