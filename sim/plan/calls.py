@@ -13,7 +13,7 @@ from sim.units import FloatArray, IntArray
 
 
 class Calls(NamedTuple):
-    """Requests to one application in order of arrival; shape (requests,), all in ticks.
+    """Requests to one application in order of arrival; shape (requests,), times in ticks.
 
     Args:
         arrival: When it comes.
@@ -21,6 +21,8 @@ class Calls(NamedTuple):
         start: How long a new replica takes to start its container and to load its model.
         pull: How long its node would take to pull the image.
         boot: How long its node would take to boot.
+        fails: How many attempts fail before one succeeds; below zero: how many are made, all of
+            which fail.
     """
 
     arrival: IntArray
@@ -28,6 +30,7 @@ class Calls(NamedTuple):
     start: IntArray
     pull: IntArray
     boot: IntArray
+    fails: IntArray
 
 
 def calls(
@@ -49,7 +52,8 @@ def calls(
     shape = np.shape(arrival_s)
     parts = (service_s, 1), (start_s, 0), (pull_s, 0), (boot_s, 0)
     columns = [np.broadcast_to(ticks(s, least), shape) for s, least in parts]
-    return Calls(ticks(arrival_s), *(np.ascontiguousarray(c) for c in columns))
+    fails = np.zeros(shape, np.int64)
+    return Calls(ticks(arrival_s), *(np.ascontiguousarray(c) for c in columns), fails)
 
 
 def joined(parts: Sequence[Calls]) -> Calls:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from annotated_types import Ge
+from scipy.special import ndtr, ndtri
 
 from sim.distributions import lognormal
-from sim.entities import NonNegative
+from sim.entities import Fraction, NonNegative, Positive
 from sim.plan.calls import Calls, joined, part_of
 from sim.rng import Streams
-from sim.ticks import TICKS_PER_S, ticks
-from sim.units import IntArray
+from sim.ticks import NEVER, ticks
+from sim.units import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,42 @@ class ColdStart:
         pull: Pull of the image, if the node does not have it.
         container: Start of the container.
         load: Load of the model.
+        boot_wait_s: A boot that takes longer is given up and begun anew, s (CLUES); None for never.
     """
 
     boot: Duration = Duration(0.0)
     pull: Duration = Duration(0.0)
     container: Duration = Duration(0.0)
     load: Duration = Duration(0.0)
+    boot_wait_s: Positive | None = None
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Jobs that fail.
+
+    Args:
+        failing_frac: Probability that an attempt fails, when it has computed.
+        most: How often a failed job is repeated (Kubernetes' `backoffLimit`).
+    """
+
+    failing_frac: Fraction = 0.0
+    most: Annotated[int, Ge(0)] = 6
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a request is to its application.
+
+    Args:
+        service: Computing time on a replica that is ready.
+        cold: Start of a replica for it; None if replicas are not started for requests.
+        retries: How it fails.
+    """
+
+    service: Duration
+    cold: ColdStart | None = None
+    retries: Retries = Retries()
 
 
 class Reader(Protocol):
@@ -56,28 +88,102 @@ class Reader(Protocol):
     def until(self, tick: int) -> Calls:
         """Return the requests that were not returned yet and arrive before `tick`."""
 
+    def results(self, count: int) -> Calls:
+        """Return so many requests that are the results of another application."""
+
+
+class Durations:
+    """Draws how long things take.
+
+    Args:
+        parts: What is drawn.
+        streams: Named streams.
+        path: Path in them; the name of the part follows.
+    """
+
+    def __init__(self, parts: dict[str, Duration], streams: Streams, path: str) -> None:
+        """Open a stream for each part."""
+        self._parts = parts
+        self._streams = {name: streams.stream(path, name) for name in parts}
+
+    def draw(self, name: str, count: int, wait_s: float | None = None) -> IntArray:
+        """Return durations, ticks; shape (count,).
+
+        Args:
+            name: Of the part.
+            count: How many.
+            wait_s: What takes longer is given up then and begun anew, s.
+
+        Raises:
+            ValueError: When nothing is ever done within `wait_s`.
+        """
+        duration = self._parts[name]
+        if duration.sigma == 0.0:
+            if wait_s is not None and duration.median_s > wait_s:
+                raise ValueError(f"{name} takes {duration.median_s} s and is given up at {wait_s}")
+            return np.full(count, int(ticks(duration.median_s)))
+        if wait_s is None:
+            normals = self._streams[name].standard_normal(count)
+            return ticks(lognormal(duration.median_s, duration.sigma, normals))
+        return ticks(_with_attempts(duration, wait_s, self._streams[name].random((count, 2))))
+
+
+def _with_attempts(duration: Duration, wait_s: float, uniforms: FloatArray) -> FloatArray:
+    """Return durations with all attempts that were given up before; shape (count,), s."""
+    done_frac = float(ndtr(np.log(wait_s / duration.median_s) / duration.sigma))
+    given_up = np.log1p(-uniforms[:, 0]) // np.log1p(-min(done_frac, 1.0 - 1e-16))
+    last = lognormal(duration.median_s, duration.sigma, ndtri(uniforms[:, 1] * done_frac))
+    return given_up * wait_s + last
+
+
+class StartReader:
+    """How replicas start that are not started for a request, in the order in which they do.
+
+    Args:
+        cold: Parts of a cold start.
+        streams: Named streams.
+        path: Path of the application in them.
+    """
+
+    def __init__(self, cold: ColdStart, streams: Streams, path: str) -> None:
+        """Open the streams."""
+        self._cold, self._given = cold, 0
+        self._durations = Durations(_parts(cold), streams, f"{path}/starts")
+
+    def __call__(self, first: int, count: int) -> IntArray:
+        """Return container and model, image, node; shape (count, 3), ticks."""
+        if first != self._given:
+            raise ValueError(f"starts are read in order: {self._given} is next, not {first}")
+        self._given += count
+        return np.stack(_cold_columns(self._cold, self._durations, count), axis=1)
+
+
+def _parts(cold: ColdStart) -> dict[str, Duration]:
+    return {"container": cold.container, "load": cold.load, "pull": cold.pull, "boot": cold.boot}
+
+
+def _cold_columns(cold: ColdStart, durations: Durations, count: int) -> tuple[IntArray, ...]:
+    """Return start of container and model, pull and boot, ticks; shape (count,) each."""
+    start = durations.draw("container", count) + durations.draw("load", count)
+    return start, durations.draw("pull", count), durations.draw("boot", count, cold.boot_wait_s)
+
 
 class CallReader(ABC):
     """Requests of one application, drawn in blocks.
 
     Args:
         horizon: Nothing arrives from then on, ticks.
-        service: Computing time of a request.
-        cold: Cold start; None if replicas are not started for requests.
+        work: What a request is.
         streams: Named streams.
         path: Path of the application in them.
     """
 
-    def __init__(
-        self, horizon: int, service: Duration, cold: ColdStart | None, streams: Streams, path: str
-    ) -> None:
+    def __init__(self, horizon: int, work: Work, streams: Streams, path: str) -> None:
         """Open the streams of durations."""
-        self._horizon = horizon
-        self._parts = {"service": service}
-        if cold is not None:
-            self._parts |= {"container": cold.container, "load": cold.load}
-            self._parts |= {"pull": cold.pull, "boot": cold.boot}
-        self._normals = {name: streams.stream(path, name) for name in self._parts}
+        self._horizon, self._work = horizon, work
+        parts = {"service": work.service} | ({} if work.cold is None else _parts(work.cold))
+        self._durations = Durations(parts, streams, path)
+        self._failures = streams.stream(path, "failures")
         self._settled = 0
         self._pending = self._columns(np.empty(0, np.int64))
 
@@ -99,6 +205,10 @@ class CallReader(ABC):
         )
         return found
 
+    def results(self, count: int) -> Calls:
+        """Return so many requests that are the results of another application."""
+        return self._columns(np.full(count, NEVER))
+
     @abstractmethod
     def _next_block(self) -> tuple[Calls, int]:
         """Draw a block.
@@ -108,23 +218,26 @@ class CallReader(ABC):
         """
 
     def _columns(self, arrival: IntArray) -> Calls:
-        """Draw all durations of requests."""
+        """Draw all that is drawn for requests."""
         count = len(arrival)
-        drawn = {name: self._duration(name, count) for name in self._parts}
-        nothing = np.zeros(count, np.int64)
-        start = drawn["container"] + drawn["load"] if "load" in drawn else nothing
-        return Calls(
-            arrival,
-            np.maximum(drawn["service"], 1),
-            start,
-            drawn.get("pull", nothing),
-            drawn.get("boot", nothing),
-        )
+        service = np.maximum(self._durations.draw("service", count), 1)
+        cold = (np.zeros(count, np.int64),) * 3
+        if self._work.cold is not None:
+            cold = _cold_columns(self._work.cold, self._durations, count)
+        return Calls(arrival, service, *cold, self._fails(count))
 
-    def _duration(self, name: str, count: int) -> IntArray:
-        duration = self._parts[name]
-        if duration.sigma == 0.0:
-            return np.full(count, int(ticks(duration.median_s)))
-        normals = self._normals[name].standard_normal(count)
-        scaled = lognormal(duration.median_s * TICKS_PER_S, duration.sigma, normals)
-        return np.rint(scaled).astype(np.int64)
+    def _fails(self, count: int) -> IntArray:
+        """Draw how many attempts fail; below zero those of a job that never succeeds."""
+        frac, most = self._work.retries.failing_frac, self._work.retries.most
+        if frac == 0.0:
+            return np.zeros(count, np.int64)
+        uniforms = 1.0 - self._failures.random(count)
+        fails = np.full(count, float(most + 1)) if frac == 1.0 else np.log(uniforms) // np.log(frac)
+        return np.where(fails > most, -(most + 1), fails).astype(np.int64)
+
+
+class ResultReader(CallReader):
+    """Requests that are only the results of another application: preprocess, infer, store."""
+
+    def _next_block(self) -> tuple[Calls, int]:
+        return self._columns(np.empty(0, np.int64)), self._horizon

@@ -10,7 +10,7 @@ from annotated_types import Gt
 
 from sim.entities import NonNegative, Positive
 from sim.plan.calls import Calls
-from sim.plan.reader import CallReader, ColdStart, Duration
+from sim.plan.reader import CallReader, Work
 from sim.rng import Streams
 from sim.ticks import ticks
 from sim.units import FloatArray, IntArray
@@ -69,8 +69,7 @@ class TraceReader(CallReader):
         replay: How it is replayed.
         begin: When it begins, ticks.
         horizon: Nothing arrives from then on, ticks.
-        service: Computing time where the trace has none.
-        cold: Cold start; None if replicas are not started for requests.
+        work: What a request is; its computing time counts where the trace has none.
         streams: Named streams.
         path: Path of the application in them.
     """
@@ -81,13 +80,12 @@ class TraceReader(CallReader):
         replay: Replay,
         begin: int,
         horizon: int,
-        service: Duration,
-        cold: ColdStart | None,
+        work: Work,
         streams: Streams,
         path: str,
     ) -> None:
         """Open the streams."""
-        super().__init__(horizon, service, cold, streams, path)
+        super().__init__(horizon, work, streams, path)
         self._trace, self._replay, self._begin = trace, replay, begin
         self._arrival = ticks(trace.arrival_s * replay.time_factor)
         self._length = int(ticks(trace.length_s * replay.time_factor, least=1))

@@ -17,7 +17,7 @@ from annotated_types import Ge
 from sim.distributions import geometric
 from sim.entities import NonNegative
 from sim.plan.calls import Calls
-from sim.plan.reader import CallReader, ColdStart, Duration
+from sim.plan.reader import CallReader, Work
 from sim.rng import Streams
 from sim.ticks import TICKS_PER_H, ticks
 from sim.timeline import ProjectCalendar
@@ -83,8 +83,7 @@ class PoissonReader(CallReader):
     Args:
         expected: Expected arrivals over time.
         bursts: How many requests an arrival is.
-        service: Computing time of a request.
-        cold: Cold start; None if replicas are not started for requests.
+        work: What a request is.
         streams: Named streams.
         path: Path of the application in them.
     """
@@ -93,14 +92,13 @@ class PoissonReader(CallReader):
         self,
         expected: Intensity,
         bursts: Bursts,
-        service: Duration,
-        cold: ColdStart | None,
+        work: Work,
         streams: Streams,
         path: str,
     ) -> None:
         """Open the streams."""
         hours = len(expected.cumulative) - 1
-        super().__init__(hours * TICKS_PER_H, service, cold, streams, path)
+        super().__init__(hours * TICKS_PER_H, work, streams, path)
         self._expected, self._bursts = expected.cumulative, bursts
         self._hours = np.arange(hours + 1, dtype=np.float64)
         self._gaps, self._sizes = (streams.stream(path, n) for n in ("arrivals", "bursts"))

@@ -1,190 +1,355 @@
-"""Nodes under the applications of a cluster: packing, boots, images, and nodes that go to sleep.
+"""The applications of a cluster through their windows: requests in, what became of them out.
 
-Applications are played one after another, window by window, and share the nodes at the edges: each
-may use what is free at the beginning of a window, less what those played before it in the window
-reached at their peak. So nodes are never oversubscribed; what one application gives back, another
-gets from the next window on. Who is first changes from window to window.
+The kernel plays; here its arrays are filled, grown when they must, and read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from sim.plan.chain import ChainReader
+from sim.errors import EngineError
+from sim.plan.calls import Calls
 from sim.plan.reader import Reader
+from sim.serving import kernel
+from sim.serving.keepalive import KeepAlive
 from sim.serving.outcome import Outcome
-from sim.serving.state import Nodes
-from sim.serving.windows import Pool, Window
-from sim.ticks import NEVER
+from sim.serving.queues import plan
+from sim.serving.scaling import Autoscaler
+from sim.serving.state import (
+    ACTIVE,
+    ALLOCATED,
+    CALL,
+    COMPUTING,
+    FIRST,
+    FREE,
+    GIVEN,
+    HOST,
+    KINDS_APART,
+    LAST,
+    LAST_ARRIVAL,
+    NEXT,
+    NOBODY,
+    PLANNED,
+    PROVISIONED,
+    REPLICAS,
+    START_FOR,
+    STARTED,
+    WAITING,
+    Agenda,
+    Cluster,
+    Mode,
+    Nodes,
+    Requests,
+    Term,
+    free_places,
+    no_apps,
+    no_nodes,
+    no_requests,
+    no_world,
+)
+from sim.ticks import NEVER, TICKS_PER_S
 from sim.units import IntArray
 
-
-@dataclass(frozen=True)
-class NodeKind:
-    """What every node of a cluster is, and when it is shut down.
-
-    Args:
-        cores: Cores.
-        ram_mb: Memory, MB.
-        idle: How long a node is empty before it is shut down, ticks; None for never. It is looked
-            at when a window ends, as CLUES looks from time to time.
-        always_on: Nodes that are never shut down, the first ones.
-    """
-
-    cores: int
-    ram_mb: int
-    idle: int | None = None
-    always_on: int = 0
+DrawStarts = Callable[[int, int], IntArray]
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Tenant:
     """An application on a cluster.
 
     Args:
-        pool: Its replicas.
-        reader: Its requests.
+        policy: How its replicas come and go.
         cores: Cores of a replica.
         ram_mb: Memory of a replica, MB.
-        replicas: How many there are on each node.
-        then: Applications that are called by its results, on the same cluster.
-        cached_at: When each node had or will have its image; `NEVER` if it does not.
+        reader: Its requests; of one that is called by others the durations.
+        draw_starts: Returns how replicas start that are not started for a request, from a number
+            on, so many: container and model, image, node; shape (count, 3), ticks.
+        hosted: From when on it is there, ticks.
+        then: Number of the application that its results call; each is called by one at most.
+        backoff: Pause before a failed attempt is repeated, doubled each time, ticks (Kubernetes).
+        backoff_most: The longest such pause.
     """
 
-    pool: Pool
-    reader: Reader
+    policy: KeepAlive | Autoscaler
     cores: int
     ram_mb: int
-    then: tuple[Tenant, ...] = ()
-    replicas: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
-    cached_at: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    reader: Reader
+    draw_starts: DrawStarts
+    hosted: int = 0
+    then: int | None = None
+    backoff: int = 10 * TICKS_PER_S
+    backoff_most: int = 360 * TICKS_PER_S
 
 
 @dataclass(frozen=True, eq=False)
-class ClusterWindow:
-    """What happened on a cluster in a window.
+class Done:
+    """What became of requests; shape (requests,), times in ticks.
 
     Args:
-        provisioned: Ticks of nodes that are on, each counted whole.
+        app: Number of the application.
+        arrival: When it came first.
+        begin: When it began to compute last, or was given up.
+        end: When it ended, or was given up.
+        outcome: See `Outcome`.
+    """
+
+    app: IntArray
+    arrival: IntArray
+    begin: IntArray
+    end: IntArray
+    outcome: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What happened on a cluster in a window; times in ticks.
+
+    Args:
+        provisioned: Ticks of nodes that are on.
         nodes_on: Nodes that are on at its end.
-        windows: What happened to each tenant, in order of their joining.
+        allocated: Replica ticks of each application; shape (applications,), as the next three.
+        active: Computing ticks.
+        replicas: Replicas at its end.
+        waiting: Requests that wait at its end.
+        done: Requests that ended, were given up or turned away in it.
     """
 
     provisioned: int
     nodes_on: int
-    windows: tuple[Window, ...]
+    allocated: IntArray
+    active: IntArray
+    replicas: IntArray
+    waiting: IntArray
+    done: Done
 
 
-class ClusterNodes:
-    """The nodes of a cluster and the applications on them.
+class ServingCluster:
+    """Applications on nodes.
 
     Args:
-        kind: What its nodes are.
+        tenants: The applications.
         now: Begin, ticks.
+        starts_ahead: Starts of replicas that are drawn at a time.
     """
 
-    def __init__(self, kind: NodeKind, now: int = 0) -> None:
+    def __init__(self, tenants: Sequence[Tenant], now: int = 0, starts_ahead: int = 64) -> None:
         """Start without nodes."""
-        self.kind, self.now = kind, now
-        self.tenants: list[Tenant] = []
-        self._boot_at, self._up_at, self._used_at = np.zeros((3, 0), np.int64)
-        self._turn = 0
+        self.tenants, self.now = list(tenants), now
+        count = len(self.tenants)
+        self._levels = _levels(self.tenants)
+        self._depth = np.zeros(count, np.int64)
+        for depth, apps in enumerate(self._levels):
+            self._depth[apps] = depth
+        looks = max([_looks_back(t.policy) for t in self.tenants], default=0)
+        events = np.zeros((2, 4 * count + 64), np.int64)
+        self._state = Cluster(
+            no_world(64), np.array([_terms(t) for t in self.tenants]).reshape(count, len(Term)),
+            no_apps(count), np.zeros((count, looks), np.int64),
+            np.zeros((count, starts_ahead, 3), np.int64), np.zeros((count, 0), np.int64),
+            no_nodes(), free_places(64), no_requests(), np.zeros(0, np.int64), Agenda(*events),
+        )  # fmt: skip
+        for app, tenant in enumerate(self.tenants):
+            self._state.starts[app] = tenant.draw_starts(0, starts_ahead)
+            if tenant.hosted < NEVER:
+                plan(self._state, max(tenant.hosted, now), HOST, app)
 
-    def add_nodes(self, count: int) -> None:
-        """Add nodes; those that can be shut down come without being on."""
-        old, new = len(self._boot_at), len(self._boot_at) + count
-        on = np.arange(old, new) < (new if self.kind.idle is None else self.kind.always_on)
-        self._boot_at = np.concatenate([self._boot_at, np.where(on, self.now, NEVER)])
-        self._up_at = np.concatenate([self._up_at, np.full(count, self.now)])
-        self._used_at = np.concatenate([self._used_at, np.full(count, self.now)])
-        for tenant in self.tenants:
-            self._fit(tenant)
+    def add_nodes(
+        self, count: int, cores: int, ram_mb: int, idle: int = NEVER, on: bool = True
+    ) -> None:
+        """Add nodes, from now on.
 
-    def add_tenant(self, tenant: Tenant) -> None:
-        """Host an application from now on; its pool begins now."""
-        self._fit(tenant)
-        self.tenants.append(tenant)
-
-    def _fit(self, tenant: Tenant) -> None:
-        missing = len(self._boot_at) - len(tenant.replicas)
-        tenant.replicas = np.concatenate([tenant.replicas, np.zeros(missing, np.int64)])
-        tenant.cached_at = np.concatenate([tenant.cached_at, np.full(missing, NEVER)])
-
-    def play(self, until: int) -> ClusterWindow:
-        """Play all applications to the end of a window, ticks."""
-        held = [np.zeros(len(self._boot_at), np.int64) for _ in range(2)]
-        for tenant in self.tenants:
-            held[0] += tenant.replicas * tenant.cores
-            held[1] += tenant.replicas * tenant.ram_mb
-        free = [self.kind.cores - held[0], self.kind.ram_mb - held[1]]
-        found: dict[Tenant, Window] = {}
-        heads = self._heads()
-        for turn in range(len(heads)):
-            line = [heads[(self._turn + turn) % len(heads)]]
-            for tenant in line:  # grows: each is followed by those it calls
-                found[tenant] = self._play(tenant, until, free)
-                line += tenant.then
-        self._turn += 1
-        since, self.now = self.now, until
-        on = self._boot_at < NEVER
-        provisioned = int((until - np.maximum(self._boot_at[on], since)).sum())
-        self._shut_down()
-        nodes_on = int((self._boot_at < NEVER).sum())
-        return ClusterWindow(provisioned, nodes_on, tuple(found[t] for t in self.tenants))
-
-    def _heads(self) -> list[Tenant]:
-        """Return the applications that no other one calls."""
-        called = {tenant for caller in self.tenants for tenant in caller.then}
-        return [tenant for tenant in self.tenants if tenant not in called]
-
-    def _play(self, tenant: Tenant, until: int, free: list[IntArray]) -> Window:
-        asked = tenant.reader.until(until)
-        if tenant.pool.asleep and not len(asked.arrival):
-            _call_next(tenant, asked.arrival, until)
-            return tenant.pool.skip(until)
-        before = tenant.replicas.copy()
-        nodes = self._seen_by(tenant, free)
-        window = tenant.pool.serve(asked, until, nodes)
-        more = nodes.peak - before
-        free[0] -= more * tenant.cores
-        free[1] -= more * tenant.ram_mb
-        _call_next(tenant, window.end[window.outcome <= Outcome.COLD], until)
-        return window
-
-    def _seen_by(self, tenant: Tenant, free: list[IntArray]) -> Nodes:
-        """Return the nodes for one application: on first, then with the image, then the fullest."""
-        more = np.minimum(free[0] // tenant.cores, free[1] // max(tenant.ram_mb, 1))
-        order = np.lexsort((free[0], tenant.cached_at == NEVER, self._boot_at == NEVER))
-        return Nodes(
-            room=tenant.replicas + np.maximum(more, 0),
-            replicas=tenant.replicas,
-            peak=tenant.replicas.copy(),
-            boot_at=self._boot_at,
-            up_at=self._up_at,
-            cached_at=tenant.cached_at,
-            used_at=self._used_at,
-            by_preference=order,
+        Args:
+            count: How many.
+            cores: Cores of each.
+            ram_mb: Memory of each, MB.
+            idle: How long one is empty before it is shut down, ticks.
+            on: Whether they are on and stay so for ever, or until they are shut down first.
+        """
+        boot_at = self.now if on else NEVER
+        idle = NEVER if on else idle
+        values = (cores, ram_mb, boot_at, self.now, 0, self.now, idle, 0)
+        old = self._state.nodes
+        nodes = Nodes(
+            *(np.append(c, np.full(count, v)) for c, v in zip(old, values, strict=True))
+        )
+        images = np.full((len(self.tenants), count), NEVER)
+        self._state = self._state._replace(
+            nodes=nodes, cached_at=np.hstack([self._state.cached_at, images])
         )
 
-    def _shut_down(self) -> None:
-        """Delete nodes that have been empty for long enough, and the images on them."""
-        if self.kind.idle is None:
-            return
-        empty = np.ones(len(self._boot_at), np.bool_)
-        for tenant in self.tenants:
-            empty &= tenant.replicas == 0
-        idle_since = np.maximum(self._used_at, self._up_at)
-        off = empty & (self._boot_at < NEVER) & (idle_since + self.kind.idle <= self.now)
-        off[: self.kind.always_on] = False
-        self._boot_at[off] = NEVER
-        for tenant in self.tenants:
-            tenant.cached_at[off] = NEVER
+    def resize(self, cores: IntArray, ram_mb: IntArray) -> None:
+        """Add to the room on each node from now on, or take from it; shape (nodes,)."""
+        self._state.nodes.cores[:] += cores
+        self._state.nodes.ram[:] += ram_mb
+
+    def play(self, until: int) -> Window:
+        """Play to the end of a window, ticks."""
+        if until < self.now:
+            raise EngineError(f"ends at {until}", "window", f"an end at {self.now} or later")
+        self._take_requests(until)
+        while not kernel.has_space(self._state):
+            self._grow()
+        kernel.open_window(self._state, self.now, until)
+        while not kernel.play_window(self._state):
+            self._grow()
+        self.now = until
+        state = self._state
+        requests, apps = state.requests, state.apps
+        done = (requests.outcome >= 0) & (requests.outcome != Outcome.NOT_CALLED)
+        return Window(
+            int(state.world[PROVISIONED]),
+            int((state.nodes.boot_at < NEVER).sum()),
+            *(apps[:, column].copy() for column in (ALLOCATED, ACTIVE, REPLICAS, WAITING)),
+            _done(requests, np.flatnonzero(done), requests.outcome),
+        )
+
+    def still_computing(self) -> Done:
+        """Return the requests that compute or have a replica that starts, with the end to come."""
+        state = self._state
+        found = np.sort(state.computing[: state.world[COMPUTING]])
+        return _done(state.requests, found, state.requests.met)
+
+    def _grow(self) -> None:
+        """Give the kernel what it stopped for the want of."""
+        state = self._state
+        if state.world[FREE] == 0:
+            size = len(state.places.app)
+            more = free_places(2 * size)
+            for new, old in zip(more[:-1], state.places[:-1], strict=True):
+                new[:size] = old
+            more.free[:size] = np.arange(size, 2 * size)[::-1]
+            state.world[FREE] = size
+            self._state = state._replace(places=more)
+        elif not kernel.has_space(state):
+            spare = np.zeros(len(state.agenda.when) + len(state.nodes.used), np.int64)
+            agenda = Agenda(*(np.append(column, spare) for column in state.agenda))
+            self._state = state._replace(agenda=agenda)
+        else:
+            app = state.world[START_FOR]
+            first = state.apps[app, GIVEN] = state.apps[app, STARTED]
+            drawn = self.tenants[app].draw_starts(int(first), state.starts.shape[1])
+            state.starts[app] = drawn
+
+    def _take_requests(self, until: int) -> None:
+        """Join what is left of the last window with what comes in the next one."""
+        old, new = self._state.requests, self._new_requests(until)
+        left = np.flatnonzero(old.outcome < 0)
+        depth = self._depth[old.app[left]]
+        moved = np.full(len(old.app) + 1, NOBODY)  # the last one stands for nobody
+        parts: list[Requests] = []
+        first: list[int] = []
+        size = 0
+        for level, came in enumerate(new):
+            mine = left[depth == level]
+            moved[mine] = size + np.arange(len(mine))
+            parts += [Requests(*(column[mine] for column in old)), came]
+            first.append(size + len(mine))
+            size += len(mine) + len(came.app)
+        for part in parts[::2]:
+            part.then[:], part.behind[:] = moved[part.then], moved[part.behind]
+        for level, came in enumerate(new[:-1]):
+            came.then[came.then >= 0] += first[level + 1]
+        self._renumber(moved, _joined(parts))
+        self._state.world[[NEXT, LAST_ARRIVAL]] = first[0], first[0] + len(new[0].app)
+
+    def _renumber(self, moved: IntArray, requests: Requests) -> None:
+        """Use other requests, and other numbers of those that stay."""
+        state = self._state
+        computing = np.zeros(len(requests.app), np.int64)
+        inside = state.world[COMPUTING]
+        computing[:inside] = moved[state.computing[:inside]]
+        waits = state.apps[:, WAITING] > 0
+        for column in (FIRST, LAST):
+            state.apps[:, column] = np.where(waits, moved[state.apps[:, column]], NOBODY)
+        ranks = state.agenda.rank[: state.world[PLANNED]]
+        calls = ranks // KINDS_APART == CALL
+        ranks[calls] = CALL * KINDS_APART + moved[ranks[calls] % KINDS_APART]
+        self._state = state._replace(requests=requests, computing=computing)
+
+    def _new_requests(self, until: int) -> list[Requests]:
+        """Return the requests that come before `until`, then those their results are, and so on."""
+        heads = [(app, self.tenants[app].reader.until(until)) for app in self._levels[0]]
+        levels = [_in_order(heads)]
+        for apps in self._levels[1:]:
+            callers = levels[-1]
+            called = [self._called(callers, app) for app in apps]
+            levels.append(_joined([requests for requests, _ in called]))
+            offset = 0
+            for _, by in called:
+                callers.then[by] = offset + np.arange(len(by))
+                offset += len(by)
+        return levels
+
+    def _called(self, callers: Requests, app: int) -> tuple[Requests, IntArray]:
+        """Return the requests to an application that others call, and by whom."""
+        by = np.flatnonzero(
+            np.array([t.then == app for t in self.tenants], np.bool_)[callers.app]
+        )
+        return _as_requests(app, self.tenants[app].reader.results(len(by))), by
 
 
-def _call_next(tenant: Tenant, ends: IntArray, until: int) -> None:
-    """Hand the results of a window to the applications that wait for them."""
-    for called in tenant.then:
-        if isinstance(called.reader, ChainReader):
-            called.reader.push(ends, until)
+def _levels(tenants: Sequence[Tenant]) -> list[list[int]]:
+    """Return who is called by nobody, who by those, and so on."""
+    calls = {app: t.then for app, t in enumerate(tenants) if t.then is not None}
+    if len(set(calls.values())) < len(calls):
+        raise EngineError("called by several", "chain", "one caller for each application")
+    level = [app for app in range(len(tenants)) if app not in calls.values()]
+    levels, known = [level], set(level)
+    while level := [calls[app] for app in level if app in calls]:
+        levels.append(level)
+        known |= set(level)
+    if len(known) < len(tenants):
+        raise EngineError("calls itself", "chain", "a chain with a beginning")
+    return levels
+
+
+def _in_order(of_apps: list[tuple[int, Calls]]) -> Requests:
+    """Return the requests to all applications in order of arrival, then of the applications."""
+    merged = _joined([_as_requests(app, asked) for app, asked in of_apps])
+    if len(of_apps) < 2:
+        return merged
+    order = np.argsort(merged.arrival, kind="stable")
+    return Requests(*(column[order] for column in merged))
+
+
+def _joined(parts: Sequence[Requests]) -> Requests:
+    some = [part for part in parts if len(part.app)]
+    if len(some) == 1:
+        return some[0]
+    return Requests(*(np.concatenate(c) for c in zip(no_requests(), *some, strict=True)))
+
+
+def _as_requests(app: int, asked: Calls) -> Requests:
+    requests = no_requests(len(asked.arrival))
+    requests.app[:] = app
+    for name, column in zip(Calls._fields, asked, strict=True):
+        getattr(requests, name)[:] = column
+    return requests
+
+
+def _done(requests: Requests, which: IntArray, outcome: IntArray) -> Done:
+    columns = (requests.app, requests.arrival, requests.begin, requests.end, outcome)
+    if len(which) < len(outcome):
+        columns = tuple(column[which] for column in columns)
+    return Done(*columns)
+
+
+def _looks_back(policy: KeepAlive | Autoscaler) -> int:
+    return 0 if isinstance(policy, KeepAlive) else policy.stable_window // policy.tick_interval
+
+
+def _terms(tenant: Tenant) -> list[int]:
+    """Return a row of `Cluster.terms`."""
+    policy = tenant.policy
+    common = [tenant.cores, tenant.ram_mb, policy.min_scale, policy.max_scale, policy.timeout,
+              policy.queue, tenant.backoff, tenant.backoff_most]  # fmt: skip
+    if isinstance(policy, KeepAlive):
+        return [Mode.KEEP_ALIVE, *common, policy.idle_window, policy.newest_first, *[0] * 10]
+    mode = Mode.EXPOSED if policy.exposed else Mode.KNATIVE
+    return [mode, *common, 0, 0, policy.tick_interval, _looks_back(policy),
+            policy.panic_window // policy.tick_interval, policy.panic_threshold, policy.target,
+            policy.container_concurrency, policy.initial_scale, policy.max_scale_up_rate,
+            policy.max_scale_down_rate, policy.scale_to_zero]  # fmt: skip

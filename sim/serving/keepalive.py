@@ -1,52 +1,53 @@
-"""Keep-alive pool: one request a replica, which stays warm for a while afterwards.
+"""Keep-alive: one request a replica, which stays warm for a while afterwards.
 
 A request takes an idle replica (the one that fell idle last, or the one idle longest); else a new
-one is started (a cold start) if the pool's maximum and the nodes allow; else it waits, first come
-first served, for at most `timeout`, or is rejected where `queue` wait already. A replica that has
-been idle for `idle_window` goes, unless no more than `min_scale` are there. This is how function
-platforms with one request a replica behave (N. Mahmoudi and H. Khazaei, SimFaaS, CLOSER 2021).
-
-At one instant: ends of requests (first begun, first served) and of idle windows; then changes of
-capacity; then arrivals; then ends of patience. A window [now, until] takes what ends at `until`
-and leaves what arrives then to the next one, so that cutting a run anywhere changes nothing.
+one is started (a cold start) if the application's maximum and the nodes allow; else it waits. A
+replica that has been idle for `idle_window` goes, unless no more than `min_scale` are there. This
+is how function platforms with one request a replica behave (N. Mahmoudi and H. Khazaei, SimFaaS,
+CLOSER 2021); with no idle window it is one job a request, which loads its model each time.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from sim.plan.calls import Calls
-from sim.serving.compiled import compiled
+from sim.serving.compiled import compiled, compiled_apart
+from sim.serving.nodes import (
+    computes,
+    computes_no_more,
+    find_node,
+    lacks_room,
+    remove_replica,
+    start_replica,
+)
 from sim.serving.outcome import Outcome
+from sim.serving.queues import append, leave_line, plan, push_computing, unlink
 from sim.serving.state import (
-    ACTIVE,
-    BUSY,
+    BEGUN,
+    COMPUTING_OF,
+    EXPIRE,
+    EXPIRE_SET,
     FIRST,
     FREE,
     HEAD,
     IDLE,
-    NEXT,
-    SINCE,
-    UNTIL,
+    IDLE_WINDOW,
+    KEEP_ALIVE,
+    MAX_SCALE,
+    MIN_SCALE,
+    MODE,
+    NEWEST_FIRST,
+    NOBODY,
+    REPLICAS,
+    SERVE_AT,
+    TAIL,
     WAITING,
-    Nodes,
-    Rows,
-    State,
-    compute,
-    leave_line,
-    open_window,
-    pop_busy,
-    pop_newest,
-    pop_oldest,
-    push_idle,
-    remove_replica,
-    start_replica,
-    write_row,
+    WAITING_ALL,
+    Cluster,
 )
 from sim.ticks import NEVER
 
 WARM, COLD = int(Outcome.WARM), int(Outcome.COLD)
-TIMEOUT, REJECTED = int(Outcome.TIMEOUT), int(Outcome.REJECTED)
 
 
 class KeepAlive(NamedTuple):
@@ -70,130 +71,112 @@ class KeepAlive(NamedTuple):
 
 
 @compiled
-def begin_window(state: State, nodes: Nodes, pool: KeepAlive, now: int, until: int) -> None:
-    """Open a window and let idle replicas go for which there is no room any more."""
-    open_window(state, now, until)
-    _expire(state, nodes, pool, now)
-    for _ in range(state.counters[IDLE]):
-        place = pop_oldest(state)
-        since = state.since[place]
-        push_idle(state, place, since)
-        if _in_excess(state, nodes, pool, place):
-            pop_newest(state)
-            remove_replica(state, nodes, place, now)
-
-
-@compiled
-def serve_waiting(
-    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
-) -> bool:
-    """Serve whoever waits, as far as there is room; False if it stopped for want of places."""
-    while state.counters[WAITING] > 0:
-        if state.counters[FREE] == 0:
+def serve(cluster: Cluster, app: int, request: int, now: int) -> bool:
+    """Give a request a replica, if there is one or room for one."""
+    apps, asked = cluster.apps, cluster.requests
+    if apps[app, IDLE] > 0:
+        place = apps[app, TAIL] if cluster.terms[app, NEWEST_FIRST] else apps[app, HEAD]
+        unlink(cluster, app, place)
+        apps[app, IDLE] -= 1
+    elif apps[app, REPLICAS] < cluster.terms[app, MAX_SCALE]:
+        node = find_node(cluster, app)
+        if node < 0:
             return False
-        if not _serve_first(state, nodes, requests, rows, pool, now):
-            break
+        delays = asked.start[request], asked.pull[request], asked.boot[request]
+        place = start_replica(cluster, app, node, now, delays[0], delays[1], delays[2])
+    else:
+        return False
+    begin(cluster, app, request, place, now)
     return True
 
 
 @compiled
-def play_window(
-    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive
-) -> bool:
-    """Play on until the window ends; False if it stopped for want of places."""
-    counters, until = state.counters, state.counters[UNTIL]
-    while True:
-        arrival = patience = release = NEVER
-        if counters[NEXT] < len(requests.arrival):
-            arrival = requests.arrival[counters[NEXT]]
-        if counters[WAITING] > 0:
-            patience = requests.arrival[counters[FIRST]] + pool.timeout
-        if counters[BUSY] > 0:
-            release = state.end[state.heap[0]]
-        if release <= arrival and release <= patience and release <= until:
-            _release(state, nodes, requests, rows, pool, release)
-        elif min(arrival, patience) >= until:
-            _expire(state, nodes, pool, until)
-            return True
-        elif counters[FREE] == 0:
-            return False
-        elif arrival <= patience:
-            _arrive(state, nodes, requests, rows, pool, arrival)
-        else:
-            request = leave_line(counters, rows)
-            write_row(counters, rows, request, patience, patience, TIMEOUT)
+def begin(cluster: Cluster, app: int, request: int, place: int, now: int) -> None:
+    """Have a request computed by a replica, as soon as that is ready."""
+    requests, ready = cluster.requests, max(now, cluster.places.ready[place])
+    requests.met[request] = COLD if cluster.places.ready[place] > now else WARM
+    requests.begin[request], requests.end[request] = ready, ready + requests.service[request]
+    requests.place[request], requests.order[request] = place, cluster.world[BEGUN]
+    cluster.world[BEGUN] += 1
+    cluster.apps[app, COMPUTING_OF] += 1
+    push_computing(cluster, request)
+    computes(cluster, app, ready)
 
 
 @compiled
-def _arrive(
-    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
-) -> None:
-    counters = state.counters
-    _expire(state, nodes, pool, now)
-    request = counters[NEXT]
-    counters[NEXT] += 1
-    if counters[WAITING] == 0:
-        counters[FIRST], counters[WAITING] = request, 1
-        if _serve_first(state, nodes, requests, rows, pool, now):
+def release(cluster: Cluster, app: int, place: int, now: int) -> None:
+    """Let a replica whose request has ended serve the next one, fall idle or go."""
+    apps, terms = cluster.apps, cluster.terms
+    computes_no_more(cluster, app, now)
+    surplus = apps[app, REPLICAS] > terms[app, MIN_SCALE]
+    if lacks_room(cluster, place) or (terms[app, IDLE_WINDOW] == 0 and surplus):
+        remove_replica(cluster, place, now)
+    elif apps[app, WAITING] > 0:
+        begin(cluster, app, leave_line(cluster, app), place, now)
+    else:
+        fall_idle(cluster, app, place, now)
+
+
+@compiled
+def fall_idle(cluster: Cluster, app: int, place: int, now: int) -> None:
+    """Let a replica be idle from now on."""
+    apps, since = cluster.apps, cluster.places.since
+    append(cluster, app, place)
+    since[place] = now
+    apps[app, IDLE] += 1
+    window = cluster.terms[app, IDLE_WINDOW]
+    if apps[app, EXPIRE_SET] == 0 and window < NEVER:
+        apps[app, EXPIRE_SET] = 1
+        plan(cluster, max(since[apps[app, HEAD]] + window, now), EXPIRE, app)
+
+
+@compiled
+def expire(cluster: Cluster, app: int, now: int) -> None:
+    """Let the replica that has been idle longest go, if it is time; plan for the next one."""
+    apps, since = cluster.apps, cluster.places.since
+    window, least = cluster.terms[app, IDLE_WINDOW], cluster.terms[app, MIN_SCALE]
+    apps[app, EXPIRE_SET] = 0
+    for turn in range(2):
+        if apps[app, IDLE] == 0 or apps[app, REPLICAS] <= least:
             return
-        counters[WAITING] = 0
-    if counters[WAITING] < pool.queue:
-        counters[WAITING] += 1
-    else:
-        rows.rejected[request] = 1
-        write_row(counters, rows, request, now, now, REJECTED)
+        oldest = apps[app, HEAD]
+        if turn == 1 or since[oldest] + window > now:
+            apps[app, EXPIRE_SET] = 1
+            plan(cluster, max(since[oldest] + window, now), EXPIRE, app)
+            return
+        remove_idle(cluster, app, oldest, now)
 
 
 @compiled
-def _serve_first(
-    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
-) -> bool:
-    counters = state.counters
-    if counters[IDLE] > 0:
-        place = pop_newest(state) if pool.newest_first else pop_oldest(state)
-        ready, outcome = now, WARM
-    elif counters[BUSY] < pool.max_scale:
-        place, ready = start_replica(state, nodes, requests, counters[FIRST], now)
-        outcome = COLD
-    else:
-        return False
-    if place < 0:
-        return False
-    request = leave_line(counters, rows)
-    compute(state, rows, requests, request, place, ready, outcome)
-    return True
+def remove_idle(cluster: Cluster, app: int, place: int, now: int) -> None:
+    """Let an idle replica go."""
+    unlink(cluster, app, place)
+    cluster.apps[app, IDLE] -= 1
+    remove_replica(cluster, place, now)
 
 
-@compiled
-def _release(
-    state: State, nodes: Nodes, requests: Calls, rows: Rows, pool: KeepAlive, now: int
-) -> None:
-    _expire(state, nodes, pool, now)
-    place = pop_busy(state.heap, state.end, state.order, state.counters)
-    state.counters[ACTIVE] -= state.counters[UNTIL] - now
-    push_idle(state, place, now)
-    surplus = state.counters[BUSY] + state.counters[IDLE] > pool.min_scale
-    if _in_excess(state, nodes, pool, place) or (pool.idle_window == 0 and surplus):
-        pop_newest(state)
-        remove_replica(state, nodes, place, now)
-    if state.counters[WAITING] > 0:
-        _serve_first(state, nodes, requests, rows, pool, now)
+@compiled_apart
+def serve_waiting(cluster: Cluster) -> bool:
+    """Start replicas for those who wait, whoever has waited longest and fits is first.
 
-
-@compiled
-def _expire(state: State, nodes: Nodes, pool: KeepAlive, now: int) -> None:
-    counters = state.counters
-    while counters[IDLE] > 0 and counters[BUSY] + counters[IDLE] > pool.min_scale:
-        since = state.since[state.ring[counters[HEAD]]]
-        if since + pool.idle_window > now:
-            break
-        place = pop_oldest(state)
-        remove_replica(state, nodes, place, max(since + pool.idle_window, counters[SINCE]))
-
-
-@compiled
-def _in_excess(state: State, nodes: Nodes, pool: KeepAlive, place: int) -> bool:
-    counters, node = state.counters, state.node[place]
-    return (
-        counters[BUSY] + counters[IDLE] > pool.max_scale or nodes.replicas[node] > nodes.room[node]
-    )
+    Returns:
+        False if it stopped for want of places.
+    """
+    world, apps, now = cluster.world, cluster.apps, cluster.world[SERVE_AT]
+    while world[FREE] > 0:
+        if world[WAITING_ALL] == 0:
+            world[SERVE_AT] = NEVER
+            return True
+        best, longest = NOBODY, NEVER
+        for app in range(len(apps)):
+            if apps[app, WAITING] == 0 or cluster.terms[app, MODE] != KEEP_ALIVE:
+                continue
+            since = cluster.requests.asked[apps[app, FIRST]]
+            full = apps[app, REPLICAS] >= cluster.terms[app, MAX_SCALE]
+            if since < longest and not full and find_node(cluster, app) >= 0:
+                best, longest = app, since
+        if best < 0:
+            world[SERVE_AT] = NEVER
+            return True
+        serve(cluster, best, leave_line(cluster, best), now)
+    return False

@@ -12,3 +12,5 @@ class Outcome(IntEnum):
     COLD = 1
     TIMEOUT = 2
     REJECTED = 3
+    FAILED = 4  # every attempt it was allowed
+    NOT_CALLED = 5  # because the request before it in a chain had no result

@@ -9,21 +9,34 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sim.serving.compiled import compiled
-from sim.serving.scaled_state import (
+from sim.serving.state import (
     ACTIVE_SINCE,
     BUCKET,
+    COMPUTING_OF,
+    DOWN_RATE,
+    EXPOSED,
     IDLE_SINCE,
     LIVING,
     LOAD,
     LOAD_SINCE,
+    LOOKS_BACK,
+    MAX_SCALE,
+    MIN_SCALE,
+    MODE,
     PANIC,
+    PANIC_LOOKS,
     PANIC_REPLICAS,
     PANIC_SINCE,
+    PANIC_THRESHOLD,
     STABLE,
+    TARGET,
+    TICK,
+    TO_ZERO,
+    UP_RATE,
+    WAITING,
     WORKING,
-    ScaledState,
+    Cluster,
 )
-from sim.serving.state import BUSY, WAITING
 from sim.ticks import NEVER, TICKS_PER_S
 
 MILLI = 1000
@@ -75,7 +88,7 @@ class Autoscaler(NamedTuple):
     exposed: bool = False
 
 
-EXPOSED = Autoscaler(
+EXPOSED_SERVICE = Autoscaler(
     tick_interval=15 * TICKS_PER_S,
     stable_window=300 * TICKS_PER_S,
     target=800,
@@ -88,101 +101,119 @@ UP_TO_TIMES, UP_TO_MORE = 2, 4  # per look; Kubernetes
 
 
 @compiled
-def add_load(state: ScaledState, scaler: Autoscaler, now: int) -> None:
+def add_load(cluster: Cluster, app: int, now: int) -> None:
     """Sum up the load of this interval to now; call before it changes."""
-    scaling, counters = state.scaling, state.counters
-    load = scaling[WORKING] if scaler.exposed else counters[WAITING] + counters[BUSY]
-    scaling[LOAD] += load * (now - scaling[LOAD_SINCE])
-    scaling[LOAD_SINCE] = now
+    mine = cluster.apps[app]
+    exposed = cluster.terms[app, MODE] == EXPOSED
+    load = mine[WORKING] if exposed else mine[WAITING] + mine[COMPUTING_OF]
+    mine[LOAD] += load * (now - mine[LOAD_SINCE])
+    mine[LOAD_SINCE] = now
 
 
 @compiled
-def wanted(state: ScaledState, scaler: Autoscaler, now: int, ready: int) -> int:
+def at_rest(cluster: Cluster, app: int) -> bool:
+    """Return whether the autoscaler would find nothing to do until the next request."""
+    mine, terms = cluster.apps[app], cluster.terms[app]
+    return (
+        mine[LIVING] == 0
+        and mine[WAITING] + mine[COMPUTING_OF] == 0
+        and mine[STABLE] == 0
+        and mine[LOAD] == 0
+        and mine[PANIC_SINCE] < 0
+        and terms[MIN_SCALE] == 0
+        and terms[MODE] != EXPOSED
+    )
+
+
+@compiled
+def wanted(cluster: Cluster, app: int, now: int, ready: int) -> int:
     """Return how many replicas are wanted, at the end of an interval.
 
     Args:
-        state: The application.
-        scaler: Parameters.
+        cluster: The cluster.
+        app: The application.
         now: The end of the interval, ticks.
         ready: Living replicas that are ready.
     """
-    add_load(state, scaler, now)
-    load = state.scaling[LOAD]
-    state.scaling[LOAD] = 0
-    if scaler.exposed:
-        replicas = max(_by_computing(state, scaler, load, ready), 1)
+    add_load(cluster, app, now)
+    mine, terms = cluster.apps[app], cluster.terms[app]
+    load = mine[LOAD]
+    mine[LOAD] = 0
+    if terms[MODE] == EXPOSED:
+        replicas = max(_by_computing(cluster, app, load, ready), 1)
     else:
-        replicas = _by_concurrency(state, scaler, load, now, ready)
-    return min(max(replicas, scaler.min_scale), scaler.max_scale)
+        replicas = _by_concurrency(cluster, app, load, now, ready)
+    return min(max(replicas, terms[MIN_SCALE]), terms[MAX_SCALE])
 
 
 @compiled
-def _by_concurrency(state: ScaledState, scaler: Autoscaler, load: int, now: int, ready: int) -> int:
-    scaling = state.scaling
-    if scaling[STABLE] == 0 and load > 0:
-        scaling[ACTIVE_SINCE] = now - scaler.tick_interval
-    _roll(state, scaler, load)
+def _by_concurrency(cluster: Cluster, app: int, load: int, now: int, ready: int) -> int:
+    mine, terms = cluster.apps[app], cluster.terms[app]
+    tick = terms[TICK]
+    window, panic_window = tick * terms[LOOKS_BACK], tick * terms[PANIC_LOOKS]
+    if mine[STABLE] == 0 and load > 0:
+        mine[ACTIVE_SINCE] = now - tick
+    _roll(cluster, app, load)
     stable = panic = 0
-    if scaling[STABLE] > 0:
-        known = now - scaling[ACTIVE_SINCE]
-        stable = _rounded_up(
-            MILLI * scaling[STABLE], min(known, scaler.stable_window) * scaler.target
-        )
-        panic = _rounded_up(MILLI * scaling[PANIC], min(known, scaler.panic_window) * scaler.target)
+    if mine[STABLE] > 0:
+        known = now - mine[ACTIVE_SINCE]
+        stable = _rounded_up(MILLI * mine[STABLE], min(known, window) * terms[TARGET])
+        panic = _rounded_up(MILLI * mine[PANIC], min(known, panic_window) * terms[TARGET])
     some = max(ready, 1)
-    most = _rounded_up(scaler.max_scale_up_rate * some, MILLI)
-    least = some * MILLI // scaler.max_scale_down_rate
+    most = _rounded_up(terms[UP_RATE] * some, MILLI)
+    least = some * MILLI // terms[DOWN_RATE]
     replicas = min(max(stable, least), most)
-    if MILLI * panic >= scaler.panic_threshold * some:
-        scaling[PANIC_SINCE] = now
-    elif scaling[PANIC_SINCE] >= 0 and scaling[PANIC_SINCE] + scaler.stable_window < now:
-        scaling[PANIC_SINCE], scaling[PANIC_REPLICAS] = -1, 0
-    if scaling[PANIC_SINCE] >= 0:
-        replicas = max(replicas, min(max(panic, least), most), scaling[PANIC_REPLICAS])
-        scaling[PANIC_REPLICAS] = replicas
-    return _not_yet_zero(state, scaler, now, replicas)
+    if MILLI * panic >= terms[PANIC_THRESHOLD] * some:
+        mine[PANIC_SINCE] = now
+    elif mine[PANIC_SINCE] >= 0 and mine[PANIC_SINCE] + window < now:
+        mine[PANIC_SINCE], mine[PANIC_REPLICAS] = -1, 0
+    if mine[PANIC_SINCE] >= 0:
+        replicas = max(replicas, min(max(panic, least), most), mine[PANIC_REPLICAS])
+        mine[PANIC_REPLICAS] = replicas
+    return _not_yet_zero(cluster, app, now, replicas)
 
 
 @compiled
-def _roll(state: ScaledState, scaler: Autoscaler, load: int) -> None:
+def _roll(cluster: Cluster, app: int, load: int) -> None:
     """Put the load of the last interval into the ring and both sums."""
-    scaling, buckets = state.scaling, state.buckets
-    size, here = len(buckets), scaling[BUCKET]
-    before = here - scaler.panic_window // scaler.tick_interval
-    scaling[PANIC] += load - buckets[before if before >= 0 else before + size]
-    scaling[STABLE] += load - buckets[here]
+    mine, buckets = cluster.apps[app], cluster.buckets[app]
+    size, here = cluster.terms[app, LOOKS_BACK], mine[BUCKET]
+    before = here - cluster.terms[app, PANIC_LOOKS]
+    mine[PANIC] += load - buckets[before if before >= 0 else before + size]
+    mine[STABLE] += load - buckets[here]
     buckets[here] = load
-    scaling[BUCKET] = here + 1 if here + 1 < size else 0
+    mine[BUCKET] = here + 1 if here + 1 < size else 0
 
 
 @compiled
-def _not_yet_zero(state: ScaledState, scaler: Autoscaler, now: int, replicas: int) -> int:
+def _not_yet_zero(cluster: Cluster, app: int, now: int, replicas: int) -> int:
     """Return the same, or one while somebody is there or the grace period lasts."""
-    scaling, counters = state.scaling, state.counters
-    if replicas > 0 or counters[WAITING] + counters[BUSY] > 0:
-        scaling[IDLE_SINCE] = -1
+    mine = cluster.apps[app]
+    if replicas > 0 or mine[WAITING] + mine[COMPUTING_OF] > 0:
+        mine[IDLE_SINCE] = -1
         return max(replicas, 1)
-    if scaling[LIVING] == 0:
+    if mine[LIVING] == 0:
         return 0
-    if scaling[IDLE_SINCE] < 0:
-        scaling[IDLE_SINCE] = now
-    return 1 if now - scaling[IDLE_SINCE] < scaler.scale_to_zero else 0
+    if mine[IDLE_SINCE] < 0:
+        mine[IDLE_SINCE] = now
+    return 1 if now - mine[IDLE_SINCE] < cluster.terms[app, TO_ZERO] else 0
 
 
 @compiled
-def _by_computing(state: ScaledState, scaler: Autoscaler, load: int, ready: int) -> int:
-    living = state.scaling[LIVING]
+def _by_computing(cluster: Cluster, app: int, load: int, ready: int) -> int:
+    mine, terms, buckets = cluster.apps[app], cluster.terms[app], cluster.buckets[app]
+    living, tick = mine[LIVING], terms[TICK]
     replicas = living
     if ready > 0:
-        share = MILLI * load // (ready * scaler.tick_interval)
-        if abs(share - scaler.target) * MILLI > TOLERANCE * scaler.target:
-            replicas = _rounded_up(MILLI * load, scaler.tick_interval * scaler.target)
+        share = MILLI * load // (ready * tick)
+        if abs(share - terms[TARGET]) * MILLI > TOLERANCE * terms[TARGET]:
+            replicas = _rounded_up(MILLI * load, tick * terms[TARGET])
     replicas = min(replicas, max(UP_TO_TIMES * living, living + UP_TO_MORE))
-    here = state.scaling[BUCKET]
-    state.buckets[here] = replicas
-    state.scaling[BUCKET] = here + 1 if here + 1 < len(state.buckets) else 0
-    for recent in state.buckets:
-        replicas = max(replicas, recent)
+    here = mine[BUCKET]
+    buckets[here] = replicas
+    mine[BUCKET] = here + 1 if here + 1 < terms[LOOKS_BACK] else 0
+    for look in range(terms[LOOKS_BACK]):
+        replicas = max(replicas, buckets[look])
     return replicas
 
 

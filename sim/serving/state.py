@@ -1,7 +1,7 @@
-"""What a kernel remembers between windows: its replicas, counters, and the nodes it may use.
+"""What the kernel remembers of a cluster: applications, nodes, replicas, requests, events to come.
 
-Arrays in named tuples, because that is what numba takes. Replicas live in places; `heap`, `ring`
-and `free` hold numbers of places.
+Arrays in named tuples, because that is what numba takes. Things are numbers: an application, a
+node, a place (which holds a replica or nothing), a request. Times are in ticks.
 """
 
 from __future__ import annotations
@@ -11,322 +11,291 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.plan.calls import Calls
-from sim.serving.compiled import compiled
 from sim.ticks import NEVER
 from sim.units import IntArray
 
-
-class Counter(IntEnum):
-    """Positions in `State.counters`."""
-
-    NEXT = 0  # the next request to arrive, as a position in the window's requests
-    FIRST = 1  # the request that has waited longest, likewise
-    WAITING = 2  # how many wait
-    BUSY = 3  # replicas with a request, whether starting or computing
-    IDLE = 4  # replicas without
-    HEAD = 5  # where in `ring` the replica stands that has been idle longest
-    FREE = 6  # unused places
-    BEGUN = 7  # requests that got a replica so far
-    ROWS = 8  # rows written in this window
-    ALLOCATED = 9  # replica ticks of this window
-    ACTIVE = 10  # computing ticks of this window
-    SINCE = 11  # begin of this window, ticks
-    UNTIL = 12  # end of this window, ticks
+NOBODY = -1
+KINDS_APART = 2**40  # more than there are applications, nodes, places or requests
 
 
-NEXT, FIRST, WAITING, BUSY, IDLE, HEAD = (int(c) for c in list(Counter)[:6])
-FREE, BEGUN, ROWS, ALLOCATED, ACTIVE, SINCE, UNTIL = (int(c) for c in list(Counter)[6:])
+class Kind(IntEnum):
+    """What happens, in the order in which it does at one instant."""
+
+    EXPIRE = 0  # an idle window ends; by number of the application
+    END = 1  # a request ends; the first begun is the first
+    READY = 2  # a replica of an autoscaled application is ready
+    HOST = 3  # an application is there from now on; from here on: not at the end of a window
+    ARRIVAL = 4  # requests come; by number of the application
+    CALL = 5  # a request comes again, or is called by the result of another
+    PATIENCE = 6  # of who has waited longest ends
+    REVIEW = 7  # an autoscaler looks
+    EMPTY = 8  # a node has been empty for long enough
 
 
-class State(NamedTuple):
-    """Replicas of one application; shape (places,), times in ticks.
+class Mode(IntEnum):
+    """Who decides how many replicas there are."""
 
-    Args:
-        end: Busy: when its request ends.
-        order: Busy: how many requests had begun before this one; settles ties of `end`.
-        begin: Busy: when it begins to compute.
-        node: Where it is.
-        since: Idle: since when.
-        heap: Busy places, the first to end on top.
-        ring: Idle places, from `HEAD` on, the longest idle first.
-        free: Unused places, a stack.
-        counters: See `Counter`.
+    KEEP_ALIVE = 0
+    KNATIVE = 1
+    EXPOSED = 2
+
+
+class World(IntEnum):
+    """Positions in `Cluster.world`."""
+
+    SINCE = 0  # begin of the window
+    UNTIL = 1  # its end
+    NEXT = 2  # request to arrive next
+    LAST = 3  # behind the last one to arrive
+    COMPUTING = 4  # requests in `Cluster.computing`
+    PLANNED = 5  # events in `Cluster.agenda`
+    BEGUN = 6  # requests that got a replica so far
+    FREE = 7  # free places
+    PROVISIONED = 8  # ticks of nodes that are on, in this window
+    SERVE_AT = 9  # when room was freed that may serve who waits; `NEVER` if not
+    START_FOR = 10  # application whose replicas are to be started; `NOBODY` if none
+    START_AT = 11  # and when
+    WAITING_ALL = 12  # requests that wait
+
+
+class Term(IntEnum):
+    """Columns of `Cluster.terms`: what does not change about an application.
+
+    See `KeepAlive` and `Autoscaler`.
     """
 
-    end: IntArray
-    order: IntArray
-    begin: IntArray
-    node: IntArray
-    since: IntArray
-    heap: IntArray
-    ring: IntArray
-    free: IntArray
-    counters: IntArray
+    MODE = 0
+    CORES = 1
+    RAM = 2
+    MIN_SCALE = 3
+    MAX_SCALE = 4
+    TIMEOUT = 5
+    QUEUE = 6
+    BACKOFF = 7
+    BACKOFF_MOST = 8
+    IDLE_WINDOW = 9
+    NEWEST_FIRST = 10
+    TICK = 11
+    LOOKS_BACK = 12
+    PANIC_LOOKS = 13
+    PANIC_THRESHOLD = 14
+    TARGET = 15
+    CONCURRENCY = 16
+    INITIAL_SCALE = 17
+    UP_RATE = 18
+    DOWN_RATE = 19
+    TO_ZERO = 20
+
+
+class App(IntEnum):
+    """Columns of `Cluster.apps`: what does."""
+
+    FIRST = 0  # request that has waited longest; `NOBODY`
+    LAST = 1  # request that joined the line last
+    WAITING = 2
+    COMPUTING_OF = 3  # requests with a replica
+    HEAD = 4  # oldest of the idle (keep-alive) or the living (autoscaled) replicas; `NOBODY`
+    TAIL = 5  # newest
+    IDLE = 6  # keep-alive: replicas without a request
+    REPLICAS = 7  # all there are
+    LIVING = 8  # autoscaled: those that are not leaving
+    WORKING = 9  # autoscaled: those with a request
+    STARTED = 10  # replicas started other than for a request, so far
+    GIVEN = 11  # how many starts were drawn before those in `Cluster.starts`
+    TO_START = 12  # replicas still to be started
+    ALLOCATED = 13  # replica ticks in this window
+    ACTIVE = 14  # computing ticks in this window
+    EXPIRE_SET = 15  # 1 while there is such an event on the agenda
+    PATIENCE_SET = 16
+    REVIEW_SET = 17
+    LOAD_SINCE = 18  # until when the load of this interval is summed up
+    LOAD = 19  # the sum
+    BUCKET = 20  # where the next bucket goes
+    STABLE = 21  # sum of all buckets
+    PANIC = 22  # sum of the newest few
+    ACTIVE_SINCE = 23  # begin of the first bucket with load, after a stable window without; -1
+    PANIC_SINCE = 24  # when load was last above the panic threshold; -1
+    PANIC_REPLICAS = 25  # the most wanted since panic began
+    IDLE_SINCE = 26  # since when no replica has been wanted; -1
 
 
 class Nodes(NamedTuple):
-    """Nodes of a cluster as one application sees them in a window; shape (nodes,).
+    """Nodes; shape (nodes,).
 
     Args:
-        room: How many of its replicas may be there.
-        replicas: How many are.
-        peak: The most there were in this window.
-        boot_at: When the node was told to boot; `NEVER` if it is off.
+        cores: Free cores, below zero after it lost some.
+        ram: Free memory, MB, likewise.
+        boot_at: When it was told to boot; `NEVER` if it is off.
         up_at: When it is or was up.
-        cached_at: When the image is or was on it; `NEVER` if it is not.
-        used_at: When a replica was last there, as far as replicas have gone.
-        by_preference: Nodes in the order in which they are tried.
+        used: Replicas on it.
+        empty_since: When the last one left.
+        idle: How long it is empty before it is shut down; `NEVER`.
+        empty_set: 1 while there is such an event on the agenda.
     """
 
-    room: IntArray
-    replicas: IntArray
-    peak: IntArray
+    cores: IntArray
+    ram: IntArray
     boot_at: IntArray
     up_at: IntArray
-    cached_at: IntArray
-    used_at: IntArray
-    by_preference: IntArray
+    used: IntArray
+    empty_since: IntArray
+    idle: IntArray
+    empty_set: IntArray
 
 
-class Rows(NamedTuple):
-    """What became of requests in a window, in that order; shape (rows,).
+class Places(NamedTuple):
+    """Places for replicas; shape (places,).
 
     Args:
-        request: Position in the window's requests.
-        begin: When it began to compute, or was given up.
-        end: When it ended, or was given up.
-        outcome: See `Outcome`.
-        rejected: 1 for a request of the window that was turned away, else 0; shape (requests,).
+        app: Whose replica.
+        node: Where.
+        ready: When it is ready.
+        load: How many requests it computes.
+        leaving: 1 if it only finishes what it has.
+        since: Since when it has been idle.
+        older: The place before it in its application's list; `NOBODY`.
+        newer: The one after it.
+        free: Free places, a stack.
     """
 
-    request: IntArray
+    app: IntArray
+    node: IntArray
+    ready: IntArray
+    load: IntArray
+    leaving: IntArray
+    since: IntArray
+    older: IntArray
+    newer: IntArray
+    free: IntArray
+
+
+class Requests(NamedTuple):
+    """Requests of a window and those left from earlier ones; shape (requests,).
+
+    Args:
+        app: To which application.
+        arrival: When it comes first; `NEVER` until it is called by a result.
+        service: How long a replica computes.
+        start: How long a replica takes to start its container and to load its model.
+        pull: How long a node takes to pull the image.
+        boot: How long a node takes to boot.
+        fails: Attempts that fail before one succeeds; below zero: attempts, all of which fail.
+        then: The request that its result is; `NOBODY`.
+        asked: When it joined the line last.
+        tries: Attempts that have failed.
+        begin: When it began to compute last; `NEVER` before.
+        end: When it ends, ended or was given up.
+        order: How many requests had begun before it.
+        place: Where it computes.
+        met: Warm or cold.
+        outcome: See `Outcome`.
+        behind: Who waits behind it; `NOBODY`.
+    """
+
+    app: IntArray
+    arrival: IntArray
+    service: IntArray
+    start: IntArray
+    pull: IntArray
+    boot: IntArray
+    fails: IntArray
+    then: IntArray
+    asked: IntArray
+    tries: IntArray
     begin: IntArray
     end: IntArray
+    order: IntArray
+    place: IntArray
+    met: IntArray
     outcome: IntArray
-    rejected: IntArray
+    behind: IntArray
 
 
-def fresh_state(places: int = 64) -> State:
-    """Return a state without replicas."""
-    columns = [np.zeros(places, np.int64) for _ in range(7)]
-    counters = np.zeros(len(Counter), np.int64)
-    counters[FREE] = places
-    free = np.arange(places, dtype=np.int64)[::-1].copy()
-    return State._make([*columns, free, counters])
+class Agenda(NamedTuple):
+    """Events to come other than arrivals and ends, a heap; shape (events,).
 
-
-def grown(state: State) -> State:
-    """Return the same state with twice the places."""
-    old = len(state.end)
-    bigger = fresh_state(2 * old)
-    for name in ("end", "order", "begin", "node", "since", "heap"):
-        getattr(bigger, name)[:old] = getattr(state, name)
-    idle = state.counters[IDLE]
-    bigger.ring[:idle] = np.roll(state.ring, -state.counters[HEAD])[:idle]
-    free = state.counters[FREE]
-    bigger.free[:old] = np.arange(old, 2 * old)[::-1]
-    bigger.free[old : old + free] = state.free[:free]
-    bigger.counters[:] = state.counters
-    bigger.counters[HEAD], bigger.counters[FREE] = 0, old + free
-    return bigger
-
-
-def ample_nodes(room: int = NEVER) -> Nodes:
-    """Return one node that is up, has the image and takes `room` replicas."""
-    columns = [np.zeros(1, np.int64) for _ in Nodes._fields]
-    columns[0][0] = room
-    return Nodes(*columns)
-
-
-@compiled
-def push_busy(
-    heap: IntArray, end: IntArray, order: IntArray, counters: IntArray, place: int
-) -> None:
-    """Add a busy place to the heap, ordered by `end`, then `order`."""
-    child = counters[BUSY]
-    counters[BUSY] += 1
-    while child > 0:
-        parent = (child - 1) >> 1
-        other = heap[parent]
-        if end[other] < end[place] or (end[other] == end[place] and order[other] < order[place]):
-            break
-        heap[child] = other
-        child = parent
-    heap[child] = place
-
-
-@compiled
-def pop_busy(heap: IntArray, end: IntArray, order: IntArray, counters: IntArray) -> int:
-    """Take the busy place that ends first from the heap."""
-    top = heap[0]
-    counters[BUSY] -= 1
-    size = counters[BUSY]
-    if size == 0:
-        return top
-    last = heap[size]
-    parent = 0
-    while True:
-        child = 2 * parent + 1
-        if child >= size:
-            break
-        right = child + 1
-        if right < size and (
-            end[heap[right]] < end[heap[child]]
-            or (end[heap[right]] == end[heap[child]] and order[heap[right]] < order[heap[child]])
-        ):
-            child = right
-        other = heap[child]
-        if end[last] < end[other] or (end[last] == end[other] and order[last] < order[other]):
-            break
-        heap[parent] = other
-        parent = child
-    heap[parent] = last
-    return top
-
-
-@compiled
-def push_idle(state: State, place: int, now: int) -> None:
-    """Let a place be idle from now on."""
-    counters = state.counters
-    tail = counters[HEAD] + counters[IDLE]
-    if tail >= len(state.ring):
-        tail -= len(state.ring)
-    state.ring[tail] = place
-    state.since[place] = now
-    counters[IDLE] += 1
-
-
-@compiled
-def pop_oldest(state: State) -> int:
-    """Take the place that has been idle longest."""
-    counters = state.counters
-    place = state.ring[counters[HEAD]]
-    counters[HEAD] += 1
-    if counters[HEAD] == len(state.ring):
-        counters[HEAD] = 0
-    counters[IDLE] -= 1
-    return place
-
-
-@compiled
-def pop_newest(state: State) -> int:
-    """Take the place that fell idle last."""
-    counters = state.counters
-    counters[IDLE] -= 1
-    tail = counters[HEAD] + counters[IDLE]
-    if tail >= len(state.ring):
-        tail -= len(state.ring)
-    return state.ring[tail]
-
-
-@compiled
-def open_window(state: State, now: int, until: int) -> None:
-    """Begin to count for a window [now, until] in which those stay who are there."""
-    counters = state.counters
-    counters[SINCE], counters[UNTIL], counters[ROWS] = now, until, 0
-    counters[ALLOCATED] = (counters[BUSY] + counters[IDLE]) * (until - now)
-    counters[ACTIVE] = 0
-    for position in range(counters[BUSY]):
-        begin = max(state.begin[state.heap[position]], now)
-        if begin < until:
-            counters[ACTIVE] += until - begin
-
-
-@compiled
-def node_with_room(nodes: Nodes) -> int:
-    """Return the first node by preference on which one more replica may be, or -1."""
-    for position in range(len(nodes.by_preference)):
-        node = nodes.by_preference[position]
-        if nodes.replicas[node] < nodes.room[node]:
-            return node
-    return -1
-
-
-@compiled
-def prepare_node(nodes: Nodes, node: int, now: int, boot: int, pull: int) -> int:
-    """Count a replica on a node and return when the node is up and has the image, in ticks."""
-    nodes.replicas[node] += 1
-    nodes.peak[node] = max(nodes.peak[node], nodes.replicas[node])
-    if now < nodes.boot_at[node]:  # off, or booted only later by what was played before
-        nodes.boot_at[node], nodes.up_at[node] = now, now + boot
-    ready = max(now, nodes.up_at[node])
-    if nodes.cached_at[node] == NEVER:
-        nodes.cached_at[node] = ready + pull
-    return max(ready, nodes.cached_at[node])
-
-
-@compiled
-def leave_node(nodes: Nodes, node: int, now: int) -> None:
-    """Count a replica no longer on a node."""
-    nodes.replicas[node] -= 1
-    nodes.used_at[node] = max(nodes.used_at[node], now)
-
-
-@compiled
-def leave_line(counters: IntArray, rows: Rows) -> int:
-    """Take the request that has waited longest out of the line."""
-    request = counters[FIRST]
-    counters[WAITING] -= 1
-    counters[FIRST] += 1
-    if counters[WAITING] > 0:
-        while rows.rejected[counters[FIRST]]:
-            counters[FIRST] += 1
-    return request
-
-
-@compiled
-def start_replica(
-    state: State, nodes: Nodes, requests: Calls, request: int, now: int
-) -> tuple[int, int]:
-    """Start a replica for a request where there is room.
-
-    Returns:
-        Its place and when it is ready, in ticks; (-1, -1) if there is no room.
+    Args:
+        when: When.
+        rank: Kind times `KINDS_APART`, plus the number of what it happens to.
     """
-    node = node_with_room(nodes)
-    if node < 0:
-        return -1, -1
-    boot, pull = requests.boot[request], requests.pull[request]
-    ready = prepare_node(nodes, node, now, boot, pull) + requests.start[request]
-    state.counters[FREE] -= 1
-    place = state.free[state.counters[FREE]]
-    state.node[place] = node
-    state.counters[ALLOCATED] += state.counters[UNTIL] - now
-    return place, ready
+
+    when: IntArray
+    rank: IntArray
 
 
-@compiled
-def remove_replica(state: State, nodes: Nodes, place: int, now: int) -> None:
-    """Let a replica go that is neither busy nor idle any more."""
-    counters = state.counters
-    state.free[counters[FREE]] = place
-    counters[FREE] += 1
-    counters[ALLOCATED] -= counters[UNTIL] - now
-    leave_node(nodes, state.node[place], now)
+class Cluster(NamedTuple):
+    """Everything.
+
+    Args:
+        world: See `World`.
+        terms: See `Term`; shape (applications, columns).
+        apps: See `App`; shape (applications, columns).
+        buckets: Load of the last looks, a ring; shape (applications, looks).
+        starts: How replicas start, pull, boot; shape (applications, starts, 3).
+        cached_at: When a node has or had an image, else `NEVER`; shape (applications, nodes).
+        nodes: Nodes.
+        places: Places.
+        requests: Requests.
+        computing: Those that compute, a heap, the first to end on top.
+        agenda: Events.
+    """
+
+    world: IntArray
+    terms: IntArray
+    apps: IntArray
+    buckets: IntArray
+    starts: IntArray
+    cached_at: IntArray
+    nodes: Nodes
+    places: Places
+    requests: Requests
+    computing: IntArray
+    agenda: Agenda
 
 
-@compiled
-def compute(
-    state: State, rows: Rows, requests: Calls, request: int, place: int, ready: int, outcome: int
-) -> None:
-    """Give a replica, ready at a time, to a request, and write its row."""
-    counters = state.counters
-    end = ready + requests.service[request]
-    state.begin[place], state.end[place] = ready, end
-    state.order[place] = counters[BEGUN]
-    counters[BEGUN] += 1
-    push_busy(state.heap, state.end, state.order, counters, place)
-    counters[ACTIVE] += max(counters[UNTIL] - ready, 0)
-    write_row(counters, rows, request, ready, end, outcome)
+(SINCE, UNTIL, NEXT, LAST_ARRIVAL, COMPUTING, PLANNED, BEGUN, FREE, PROVISIONED, SERVE_AT,
+ START_FOR, START_AT, WAITING_ALL) = (int(c) for c in World)  # fmt: skip
+EXPIRE, END, READY, HOST, ARRIVAL, CALL, PATIENCE, REVIEW, EMPTY = (int(c) for c in Kind)
+KEEP_ALIVE, KNATIVE, EXPOSED = (int(c) for c in Mode)
+(MODE, CORES, RAM, MIN_SCALE, MAX_SCALE, TIMEOUT, QUEUE, BACKOFF, BACKOFF_MOST, IDLE_WINDOW,
+ NEWEST_FIRST, TICK, LOOKS_BACK, PANIC_LOOKS, PANIC_THRESHOLD, TARGET, CONCURRENCY,
+ INITIAL_SCALE, UP_RATE, DOWN_RATE, TO_ZERO) = (int(c) for c in Term)  # fmt: skip
+(FIRST, LAST, WAITING, COMPUTING_OF, HEAD, TAIL, IDLE, REPLICAS, LIVING, WORKING, STARTED, GIVEN,
+ TO_START, ALLOCATED, ACTIVE, EXPIRE_SET, PATIENCE_SET, REVIEW_SET, LOAD_SINCE, LOAD, BUCKET,
+ STABLE, PANIC, ACTIVE_SINCE, PANIC_SINCE, PANIC_REPLICAS,
+ IDLE_SINCE) = (int(c) for c in App)  # fmt: skip
 
 
-@compiled
-def write_row(
-    counters: IntArray, rows: Rows, request: int, begin: int, end: int, outcome: int
-) -> None:
-    """Write what became of a request."""
-    row = counters[ROWS]
-    rows.request[row], rows.begin[row] = request, begin
-    rows.end[row], rows.outcome[row] = end, outcome
-    counters[ROWS] += 1
+def no_nodes() -> Nodes:
+    """Return no nodes."""
+    return Nodes._make(np.zeros((len(Nodes._fields), 0), np.int64))
+
+
+def no_requests(size: int = 0) -> Requests:
+    """Return requests about which nothing is known, each to be filled in."""
+    columns = Requests._make(np.zeros(size, np.int64) for _ in Requests._fields)
+    for column in (columns.then, columns.place, columns.behind, columns.outcome):
+        column[:] = NOBODY
+    columns.begin[:] = columns.end[:] = NEVER
+    return columns
+
+
+def free_places(size: int) -> Places:
+    """Return places, all of them free."""
+    columns = [np.zeros(size, np.int64) for _ in Places._fields]
+    columns[-1][:] = np.arange(size)[::-1]
+    return Places._make(columns)
+
+
+def no_apps(count: int) -> IntArray:
+    """Return what changes about applications, before anything has; shape (count, columns)."""
+    apps = np.zeros((count, len(App)), np.int64)
+    apps[:, [FIRST, LAST, HEAD, TAIL, ACTIVE_SINCE, PANIC_SINCE, IDLE_SINCE]] = NOBODY
+    return apps
+
+
+def no_world(places: int) -> IntArray:
+    """Return the world before anything has happened; shape (columns,)."""
+    world = np.zeros(len(World), np.int64)
+    world[FREE], world[SERVE_AT], world[START_FOR] = places, NEVER, NOBODY
+    return world
