@@ -31,9 +31,9 @@ from analysis.figure_style import (
 from analysis.progress import progress, stdout
 from sim.plan.calls import calls
 from sim.rng import Streams
-from sim.serving.keepalive import KeepAlive
-from sim.serving.outcome import Outcome
-from sim.serving.state import ample_nodes
+from sim.serving.kernel.keepalive import KeepAlive
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.state import ample_nodes
 from sim.serving.windows import KeepAlivePool
 from sim.ticks import ticks
 from sim.units import FloatArray

@@ -15,11 +15,11 @@ from sim.plan.calls import Calls, calls, part_of
 from sim.plan.reader import ColdStart, Duration
 from sim.plan.traffic import Bursts, PoissonReader, intensity
 from sim.rng import Streams
-from sim.serving.keepalive import KeepAlive
-from sim.serving.outcome import Outcome
+from sim.serving.kernel.keepalive import KeepAlive
+from sim.serving.kernel.outcome import Outcome
 from sim.serving.scaled_state import Starts
-from sim.serving.scaling import Autoscaler
-from sim.serving.state import ample_nodes
+from sim.serving.kernel.scaling import Autoscaler
+from sim.serving.kernel.state import ample_nodes
 from sim.serving.windows import AutoscaledPool, KeepAlivePool, Window
 from sim.ticks import NEVER, TICKS_PER_H, TICKS_PER_S
 from sim.timeline import ProjectCalendar

@@ -14,9 +14,9 @@ from benchmarks.twin.deployments import Process
 from benchmarks.twin.keepalive import At, Row, TwinNode
 from sim.engine.loop import Order
 from sim.plan.calls import Calls
-from sim.serving.outcome import Outcome
+from sim.serving.kernel.outcome import Outcome
 from sim.serving.scaled_state import Starts
-from sim.serving.scaling import TOLERANCE, UP_TO_MORE, UP_TO_TIMES, Autoscaler
+from sim.serving.kernel.scaling import TOLERANCE, UP_TO_MORE, UP_TO_TIMES, Autoscaler
 from sim.ticks import NEVER
 
 READY = 2.5  # between what ends and changes of capacity

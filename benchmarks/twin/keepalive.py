@@ -11,8 +11,8 @@ import simpy
 from benchmarks.twin.deployments import Process
 from sim.engine.loop import Order
 from sim.plan.calls import Calls
-from sim.serving.keepalive import KeepAlive
-from sim.serving.outcome import Outcome
+from sim.serving.kernel.keepalive import KeepAlive
+from sim.serving.kernel.outcome import Outcome
 from sim.ticks import NEVER
 
 Row = tuple[int, int, int, int]  # request, begin, end, outcome

@@ -13,12 +13,12 @@ import numpy as np
 from sim.errors import EngineError
 from sim.plan.calls import Calls
 from sim.plan.reader import Reader
-from sim.serving import kernel
-from sim.serving.keepalive import KeepAlive
-from sim.serving.outcome import Outcome
-from sim.serving.queues import plan
-from sim.serving.scaling import Autoscaler
-from sim.serving.state import (
+from sim.serving.kernel import loop
+from sim.serving.kernel.keepalive import KeepAlive
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.queues import plan
+from sim.serving.kernel.scaling import Autoscaler
+from sim.serving.kernel.state import (
     ACTIVE,
     ALLOCATED,
     CALL,
@@ -190,10 +190,10 @@ class ServingCluster:
         if until < self.now:
             raise EngineError(f"ends at {until}", "window", f"an end at {self.now} or later")
         self._take_requests(until)
-        while not kernel.has_space(self._state):
+        while not loop.has_space(self._state):
             self._grow()
-        kernel.open_window(self._state, self.now, until)
-        while not kernel.play_window(self._state):
+        loop.open_window(self._state, self.now, until)
+        while not loop.play_window(self._state):
             self._grow()
         self.now = until
         state = self._state
@@ -223,7 +223,7 @@ class ServingCluster:
             more.free[:size] = np.arange(size, 2 * size)[::-1]
             state.world[FREE] = size
             self._state = state._replace(places=more)
-        elif not kernel.has_space(state):
+        elif not loop.has_space(state):
             spare = np.zeros(len(state.agenda.when) + len(state.nodes.used), np.int64)
             agenda = Agenda(*(np.append(column, spare) for column in state.agenda))
             self._state = state._replace(agenda=agenda)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sim.serving.outcome import Outcome
+from sim.serving.kernel.outcome import Outcome
 from sim.serving.windows import Window
 from sim.ticks import TICKS_PER_S
 from sim.units import FloatArray, IntArray

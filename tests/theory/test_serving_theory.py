@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from sim.plan.calls import calls as as_calls
-from sim.serving.keepalive import KeepAlive
-from sim.serving.outcome import Outcome
-from sim.serving.state import ample_nodes
+from sim.serving.kernel.keepalive import KeepAlive
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.state import ample_nodes
 from sim.serving.windows import KeepAlivePool, Window
 from sim.ticks import NEVER, TICKS_PER_S, ticks
 

@@ -16,10 +16,10 @@ from sim.plan.reader import ColdStart, Duration, Reader
 from sim.plan.traffic import Bursts, PoissonReader, intensity
 from sim.rng import Streams
 from sim.serving.cluster import ClusterNodes, NodeKind, Tenant
-from sim.serving.keepalive import KeepAlive
+from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.scaled_state import Starts
-from sim.serving.scaling import EXPOSED, Autoscaler
-from sim.serving.state import Nodes, ample_nodes
+from sim.serving.kernel.scaling import EXPOSED, Autoscaler
+from sim.serving.kernel.state import Nodes, ample_nodes
 from sim.serving.windows import AutoscaledPool, KeepAlivePool, Pool, Window
 from sim.ticks import TICKS_PER_H, TICKS_PER_S
 from sim.timeline import ProjectCalendar

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sim.plan.calls import calls, part_of
-from sim.serving.keepalive import KeepAlive
+from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.latency import Histogram, Served
-from sim.serving.outcome import Outcome
-from sim.serving.state import ample_nodes
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.state import ample_nodes
 from sim.serving.windows import KeepAlivePool
 from sim.ticks import NEVER, TICKS_PER_S
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from benchmarks.twin.autoscaled import TwinAutoscaled
 from benchmarks.twin.keepalive import TwinKeepAlive, TwinNode
 from sim.plan.calls import Calls, part_of
-from sim.serving.keepalive import KeepAlive
+from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.scaled_state import Starts
-from sim.serving.scaling import Autoscaler
-from sim.serving.state import Nodes
+from sim.serving.kernel.scaling import Autoscaler
+from sim.serving.kernel.state import Nodes
 from sim.serving.windows import AutoscaledPool, KeepAlivePool, Pool
 from sim.ticks import NEVER, TICKS_PER_S
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sim.serving.compiled import compiled
-from sim.serving.state import (
+from sim.serving.kernel.compiled import compiled
+from sim.serving.kernel.state import (
     ACTIVE_SINCE,
     BUCKET,
     COMPUTING_OF,

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sim.serving.compiled import compiled, compiled_apart
-from sim.serving.nodes import (
+from sim.serving.kernel.compiled import compiled, compiled_apart
+from sim.serving.kernel.nodes import (
     computes,
     computes_no_more,
     find_node,
@@ -20,9 +20,9 @@ from sim.serving.nodes import (
     remove_replica,
     start_replica,
 )
-from sim.serving.outcome import Outcome
-from sim.serving.queues import append, leave_line, plan, push_computing, unlink
-from sim.serving.state import (
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.queues import append, leave_line, plan, push_computing, unlink
+from sim.serving.kernel.state import (
     BEGUN,
     COMPUTING_OF,
     EXPIRE,

@@ -9,12 +9,12 @@ next look. A request is cold if its replica was not ready when it came.
 
 from __future__ import annotations
 
-from sim.serving.compiled import compiled, compiled_apart
-from sim.serving.nodes import computes, computes_no_more, remove_replica
-from sim.serving.outcome import Outcome
-from sim.serving.queues import append, leave_line, plan, push_computing, unlink
-from sim.serving.scaling import at_rest, wanted
-from sim.serving.state import (
+from sim.serving.kernel.compiled import compiled, compiled_apart
+from sim.serving.kernel.nodes import computes, computes_no_more, remove_replica
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.queues import append, leave_line, plan, push_computing, unlink
+from sim.serving.kernel.scaling import at_rest, wanted
+from sim.serving.kernel.state import (
     BEGUN,
     COMPUTING_OF,
     CONCURRENCY,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sim.serving.compiled import compiled, compiled_apart
-from sim.serving.outcome import Outcome
-from sim.serving.state import (
+from sim.serving.kernel.compiled import compiled, compiled_apart
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.state import (
     COMPUTING,
     FIRST,
     HEAD,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sim.serving.compiled import compiled, compiled_apart
-from sim.serving.queues import plan
-from sim.serving.state import (
+from sim.serving.kernel.compiled import compiled, compiled_apart
+from sim.serving.kernel.queues import plan
+from sim.serving.kernel.state import (
     ACTIVE,
     ALLOCATED,
     CORES,

@@ -10,7 +10,7 @@ of that instant to the next one, so that cutting a run anywhere changes nothing.
 
 from __future__ import annotations
 
-from sim.serving.autoscaled import (
+from sim.serving.kernel.autoscaled import (
     assign,
     dismiss,
     have_started,
@@ -20,11 +20,11 @@ from sim.serving.autoscaled import (
     unload,
     wake,
 )
-from sim.serving.compiled import compiled, compiled_apart
-from sim.serving.keepalive import expire, fall_idle, release, remove_idle, serve, serve_waiting
-from sim.serving.nodes import find_node, lacks_room, shut_down, start_replica
-from sim.serving.outcome import Outcome
-from sim.serving.queues import (
+from sim.serving.kernel.compiled import compiled, compiled_apart
+from sim.serving.kernel.keepalive import expire, fall_idle, release, remove_idle, serve, serve_waiting
+from sim.serving.kernel.nodes import find_node, lacks_room, shut_down, start_replica
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.queues import (
     drop_first,
     give_up,
     join_line,
@@ -34,8 +34,8 @@ from sim.serving.queues import (
     pop_computing,
     stand_in_line,
 )
-from sim.serving.scaling import add_load
-from sim.serving.state import (
+from sim.serving.kernel.scaling import add_load
+from sim.serving.kernel.state import (
     ACTIVE,
     ALLOCATED,
     ARRIVAL,

@@ -1,0 +1,1 @@
+"""The compiled kernel: the applications of a cluster, event by event."""
