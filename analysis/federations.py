@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from analysis.calibration.priors import Priors, load_priors
 from analysis.hypotheses import Hypotheses, load_hypotheses
 from analysis.observations import load_observations
+from analysis.traces import with_traces
 from sim.entities import Federation
 from sim.errors import ConfigError, DataError
 
@@ -84,11 +85,12 @@ def register(folder: Path) -> str:
 
 
 def load_case(federation: Federation, folder: Path) -> Case:
-    """Load the reported figures, hypotheses and priors of a federation.
+    """Load the traces, reported figures, hypotheses and priors of a federation.
 
     Raises:
         ConfigError, DataError: For the first thing in them that cannot be used.
     """
+    federation = with_traces(federation, folder)
     observations = load_observations(folder / "observations.csv")
     unknown = sorted(set(observations["site"]) - set(federation.sites) - {"all"})
     if unknown:

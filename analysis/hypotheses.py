@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.observations import increments
 from sim.config import build
-from sim.entities import NonNegative, Positive
+from sim.ranges import NonNegative, Positive
 from sim.errors import ConfigError
 
 Ledger = Literal["provisioned", "allocated", "active"]

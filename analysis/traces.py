@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sim.errors import DataError
-from sim.plan.replay import Trace
-from sim.units import IntArray
+from sim.applications import Recorded, TraceLayout
+from sim.entities import Federation
+from sim.errors import ConfigError, DataError
 
 COLUMNS_2021 = ("app", "func", "end_timestamp", "duration")
 KEYS_2019 = ("HashOwner", "HashApp", "HashFunction", "Trigger")
 
 
-def azure_2021(path: str | os.PathLike[str], app: str | None = None) -> Trace:
+def with_traces(federation: Federation, folder: Path) -> Federation:
+    """Return the federation with the content of its trace files, which lie in `folder`.
+
+    Raises:
+        ConfigError, DataError: When a file is missing or is not what the federation says it is.
+    """
+    read = {}
+    for name, trace in federation.traces.items():
+        path = folder / trace.file
+        if trace.layout is TraceLayout.AZURE_2021:
+            recorded = azure_2021(path, trace.select)
+        elif trace.select is None:
+            where = f"federation.traces.{name}.select"
+            raise ConfigError("no function chosen", where, "a HashFunction of the file")
+        else:
+            recorded = azure_2019(path, trace.select)
+        read[name] = replace(trace, recorded=recorded)
+    return replace(federation, traces=read) if read else federation
+
+
+def azure_2021(path: str | os.PathLike[str], app: str | None = None) -> Recorded:
     """Read invocations with their ends and durations.
 
     Args:
@@ -45,10 +66,11 @@ def azure_2021(path: str | os.PathLike[str], app: str | None = None) -> Trace:
     order = np.argsort(arrival, kind="stable")
     arrival = arrival[order] - arrival[order[0]]
     service = table["duration"].to_numpy(np.float64)[order]
-    return Trace(arrival, service, float(arrival[-1]) + 1.0)
+    length_s = float(arrival[-1]) + 1.0
+    return Recorded(tuple(arrival.tolist()), tuple(service.tolist()), (), length_s)
 
 
-def azure_2019(path: str | os.PathLike[str], function: str) -> IntArray:
+def azure_2019(path: str | os.PathLike[str], function: str) -> Recorded:
     """Read the invocations of a function a minute.
 
     Args:
@@ -56,7 +78,7 @@ def azure_2019(path: str | os.PathLike[str], function: str) -> IntArray:
         function: Its HashFunction.
 
     Returns:
-        Counts; shape (minutes,). See `sim.plan.replay.from_counts`.
+        The counts.
 
     Raises:
         DataError: When the file is missing or not of this layout, or the function is not there.
@@ -68,9 +90,11 @@ def azure_2019(path: str | os.PathLike[str], function: str) -> IntArray:
         known = table["HashFunction"].unique()
         raise DataError("no such function", str(path), "a HashFunction of it", function, known)
     counts = np.array([_numbers(rows[m], path, m).sum() for m in minutes])
+    if not counts.any():
+        raise DataError("no call in it", str(path), "a function that was called", function)
     if (counts < 0.0).any() or (counts != np.rint(counts)).any():
         raise DataError("impossible count", str(path), "whole numbers, not negative")
-    return counts.astype(np.int64)
+    return Recorded((), None, tuple(counts.astype(int).tolist()), 60.0 * len(counts))
 
 
 def _read(path: str | os.PathLike[str], columns: tuple[str, ...]) -> pd.DataFrame:

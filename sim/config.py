@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import isfinite
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -97,6 +98,7 @@ def _policy(kind: str, protocol: type, data: Mapping[str, Any]) -> Any:
 
 def _refuse_unknown(kind: Any, data: Any, where: str) -> None:
     """Walk data along the types of `kind`; refuse keys no field has and numbers without end."""
+    kind = _inside(kind)
     if is_dataclass(kind) and isinstance(data, Mapping):
         hints, name = _hints(kind), getattr(kind, "__name__", "it")
         for key, value in data.items():
@@ -114,6 +116,12 @@ def _refuse_unknown(kind: Any, data: Any, where: str) -> None:
             _refuse_unknown(get_args(kind)[0], value, f"{where}.{index}")
     elif isinstance(data, float) and not isfinite(data):
         raise ConfigError("impossible value", where, "a finite number", data)
+
+
+def _inside(kind: Any) -> Any:
+    """Return the one type that a value has unless it is None, of `X | None`."""
+    inside = [k for k in get_args(kind) if k is not type(None)]
+    return inside[0] if isinstance(kind, UnionType) and len(inside) == 1 else kind
 
 
 def _hints(kind: Any) -> dict[str, Any]:
@@ -148,11 +156,19 @@ def _check_references(f: Federation) -> None:
     for name, store in f.stores.items():
         known(store.migrates_to, f.stores, f"federation.stores.{name}.migrates_to", "store")
     for name, application in f.applications.items():
-        where = f"federation.applications.{name}.cluster"
-        known(application.cluster, f.clusters, where, "cluster")
+        where = f"federation.applications.{name}"
+        known(application.cluster, f.clusters, f"{where}.cluster", "cluster")
+        known(application.then, f.applications, f"{where}.then", "application")
+        _check_chain(f, name)
+        if application.traffic is not None and application.traffic.replay is not None:
+            trace = application.traffic.replay.trace
+            known(trace, f.traces, f"{where}.traffic.replay.trace", "trace")
     for name, case in f.use_cases.items():
         where = f"federation.use_cases.{name}"
         known(case.application, f.applications, f"{where}.application", "application")
+        if case.application is not None and f.applications[case.application].traffic is None:
+            where = f"federation.applications.{case.application}.traffic"
+            raise ConfigError("nobody calls it", where, "per_month, or a replay")
         for country in case.countries:
             known(country, f.time_zones, f"{where}.countries", "country (see time_zones)")
     known(f.serving_phase, f.phases, "federation.serving_phase", "phase")
@@ -160,6 +176,21 @@ def _check_references(f: Federation) -> None:
     for resource in ("gpu", "cpu", "storage"):
         if resource not in f.budgets:
             raise ConfigError("no budget", f"federation.budgets.{resource}", "a number, 0 for none")
+
+
+def _check_chain(f: Federation, name: str) -> None:
+    """Refuse results that come back to an application, or that leave its cluster."""
+    chain = [name]
+    while (following := f.applications[chain[-1]].then) in f.applications:
+        where = f"federation.applications.{chain[-1]}.then"
+        if following in chain:
+            raise ConfigError("it would call itself", where, "a chain with an end", following)
+        chain.append(following)
+        clusters = [f.applications[n].cluster for n in (name, following)]
+        if clusters[0] != clusters[1]:
+            raise ConfigError(
+                "called on another cluster", where, f"an application on {clusters[0]}", following
+            )
 
 
 def _check_ranges(f: Federation) -> None:
@@ -193,6 +224,7 @@ def _check_ranges(f: Federation) -> None:
                     f"a day after {outage.start}",
                     str(outage.end),
                 )
+    _check_serving(f)
     for what in ("gpus", "cores"):
         if not sum(getattr(f.demand, what).values()) > 0.0:
             raise ConfigError("nothing to choose", f"federation.demand.{what}", "a weight above 0")
@@ -204,3 +236,30 @@ def _check_ranges(f: Federation) -> None:
             f"at most {max(p.cores_per_node for p in f.pools.values())} cores",
             largest,
         )
+
+
+def _check_serving(f: Federation) -> None:
+    """Refuse replicas that no node can hold, limits that cross, and nodes that never boot."""
+    for name, app in f.applications.items():
+        where, cluster = f"federation.applications.{name}", f.clusters[app.cluster]
+        for what, most in (("cores", cluster.cores_per_node), ("ram_mb", cluster.ram_mb_per_node)):
+            if getattr(app, what) > most:
+                raise ConfigError(
+                    "no node can hold a replica",
+                    f"{where}.{what}",
+                    f"at most {most} on {app.cluster}",
+                    getattr(app, what),
+                )
+        if app.max_scale is not None and (app.min_scale or 0) > app.max_scale:
+            raise ConfigError(
+                "less than the least", f"{where}.max_scale", f"{app.min_scale} or more", app.max_scale
+            )
+    for name, cluster in f.clusters.items():
+        scaling = cluster.scaling
+        if scaling and scaling.boot.sigma == 0.0 and scaling.boot.median_s > scaling.boot_wait_s:
+            raise ConfigError(
+                "no boot would ever be waited for",
+                f"federation.clusters.{name}.scaling.boot_wait_s",
+                f"{scaling.boot.median_s} s or more",
+                scaling.boot_wait_s,
+            )

@@ -13,21 +13,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
+from sim.applications import Application, Cluster, TraceFile
+from sim.ranges import Count, Fraction, Name, NonNegative, Positive
 from sim.timeline import ProjectCalendar
-
-NonNegative = Annotated[float, Ge(0.0)]
-Positive = Annotated[float, Gt(0.0)]
-Fraction = Annotated[float, Ge(0.0), Le(1.0)]
-Count = Annotated[int, Ge(0)]
-Name = Annotated[str, Len(1, 60)]
-
-
-class ApplicationKind(Enum):
-    """How an application is served: design word list."""
-
-    SYNC = "sync"
-    ASYNC = "async"
-    EXPOSED = "exposed"
 
 
 class StoreRole(Enum):
@@ -92,21 +80,6 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """The nodes under the applications of a site: always on, whether a pod runs or not.
-
-    `nodes_base` from `since` on, and `nodes_per_application` more from the day an application
-    is hosted on it.
-    """
-
-    site: Name
-    nodes_base: NonNegative
-    nodes_per_application: NonNegative
-    cores_per_node: Annotated[int, Ge(1)]
-    since: date
-
-
-@dataclass(frozen=True)
 class Store:
     """A volume with files at a site.
 
@@ -157,28 +130,6 @@ class Retraining:
     months: Positive
     months_sigma: NonNegative
     like: str
-
-
-@dataclass(frozen=True)
-class Application:
-    """A trained model offered as a service from the day its use case begins to serve.
-
-    Rates are at hosting; they grow by `growth_per_month` (0.1 is 10 % a month). Service and cold
-    start times are lognormal (median, shape).
-    """
-
-    cluster: Name
-    kind: ApplicationKind
-    cores: Annotated[int, Ge(1)]
-    invocations_per_month: NonNegative
-    growth_per_month: Annotated[float, Ge(-1.0), Le(2.0)]
-    service_s: Positive
-    service_sigma: NonNegative
-    cold_start_s: NonNegative
-    cold_start_sigma: NonNegative
-    idle_window_s: NonNegative
-    max_replicas: Annotated[int, Ge(1)]
-    kept_mb: NonNegative
 
 
 @dataclass(frozen=True)
@@ -310,3 +261,4 @@ class Federation:
     demand: Demand
     files: Files
     growth: Growth
+    traces: dict[str, TraceFile] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from sim.engine.logs import Held, Logs
 from sim.engine.storage import storage_log
 from sim.entities import Federation
 from sim.plan.world import Plan
+from sim.ticks import TICKS_PER_H
 from sim.units import LEDGERS, RESOURCES, FloatArray, IntArray
 
 PROVISIONED, ALLOCATED, ACTIVE = range(3)
@@ -133,8 +134,6 @@ class _Accounting:
     def usage(self) -> Usage:
         self._nodes()
         self._cores(self.logs.services, {n: s.site for n, s in self.federation.services.items()})
-        clusters = {n: c.site for n, c in self.federation.clusters.items()}
-        self._cores(self.logs.cluster_nodes, clusters)
         self._deployments()
         self._serving()
         self._storage()
@@ -185,26 +184,24 @@ class _Accounting:
             self._add(burst_start, burst_end, held[owner], key[owner])
 
     def _serving(self) -> None:
-        federation = self.federation
-        cores, site = {}, {}
-        for name, use_case in federation.use_cases.items():
-            if use_case.application is not None:
-                application = federation.applications[use_case.application]
-                cores[name] = float(application.cores)
-                cluster = federation.clusters[application.cluster]
-                site[name] = self.sites.index(cluster.site)
-        for log, ledger, start, end in (
-            (self.logs.replicas, ALLOCATED, "start_h", "end_h"),
-            (self.logs.served, ACTIVE, "start_h", "end_h"),
-        ):
-            where = np.array([site[x.use_case] for x in log], dtype=np.int64)  # type: ignore[attr-defined]
-            case = np.array([self.cases.index(x.use_case) for x in log], dtype=np.int64)  # type: ignore[attr-defined]
-            self._add(
-                np.array([getattr(x, start) for x in log], dtype=np.float64),
-                np.array([getattr(x, end) for x in log], dtype=np.float64),
-                np.array([cores[x.use_case] for x in log], dtype=np.float64),  # type: ignore[attr-defined]
-                self._key(where, case, CPU, ledger, DEPLOYMENT),
-            )
+        """Add what the months of clusters and of what they host come to."""
+        federation, total = self.federation, self.total
+        for of in self.logs.clusters:
+            cluster = federation.clusters[of.cluster]
+            key = self._key(self._site(cluster.site), self.none, CPU, PROVISIONED, SITE_ROW)
+            total[key, of.month] += of.node_ticks / TICKS_PER_H * cluster.cores_per_node
+        for served in self.logs.served:
+            hosted = self.plan.hosted[served.hosted]
+            application = federation.applications[hosted.application]
+            site = self._site(federation.clusters[application.cluster].site)
+            case = self.cases.index(hosted.use_case)
+            both = ((ALLOCATED, served.replica_ticks), (ACTIVE, served.active_ticks))
+            for ledger, ticks in both:
+                key = self._key(site, case, CPU, ledger, DEPLOYMENT)
+                total[key, served.month] += ticks / TICKS_PER_H * application.cores
+
+    def _site(self, name: str) -> IntArray:
+        return np.array(self.sites.index(name))
 
     def _storage(self) -> None:
         log = storage_log(self.federation, self.plan, self.logs)

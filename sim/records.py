@@ -105,21 +105,31 @@ DEPLOYMENTS = Table(
 
 SERVING = Table(
     "serving.parquet",
-    "one application and month",
+    "one application and month, from the month in which it is hosted",
     (
         _REPLICATE,
         _c("month", "int64", "-", "project month, 1 is M1"),
         _c("site", "str", "-", "site of the cluster"),
-        _c("application", "str", "-", "kind of application"),
+        _c("cluster", "str", "-", "cluster that runs it"),
+        _c("application", "str", "-", "application"),
         _c("use_case", "str", "-", "use case that offers it"),
-        _c("invocations", "int64", "-", "requests that arrived in the month and were served"),
-        _c("cold", "int64", "-", "of these, how many started a replica"),
+        _c("kind", "str", "-", "sync, async, exposed or keep_alive"),
+        _c("invocations", "int64", "-", "requests that were answered in the month"),
+        _c("cold", "int64", "-", "of these, how many waited for a replica that had to start"),
+        _c("timeouts", "int64", "-", "requests that gave up waiting in the month"),
+        _c("rejected", "int64", "-", "requests that were turned away because too many waited"),
+        _c("failed", "int64", "-", "jobs that failed in every attempt they were allowed"),
+        _c("wait_p50_s", "float64", "s", "median time from arrival to the begin of computing"),
+        _c("wait_p95_s", "float64", "s", "95 % quantile of it"),
+        _c("wait_p99_s", "float64", "s", "99 % quantile of it"),
         _c("response_p50_s", "float64", "s", "median time from arrival to answer"),
         _c("response_p95_s", "float64", "s", "95 % quantile of it"),
         _c("response_p99_s", "float64", "s", "99 % quantile of it"),
-        _c("busy_s", "float64", "s", "computing time of the replicas in the month"),
-        _c("replica_s", "float64", "s", "time replicas were there in the month"),
-        _c("cluster_core_h", "float64", "core-h", "core-hours of all nodes of the cluster"),
+        _c("busy_s", "float64", "s", "computing time of its replicas in the month"),
+        _c("replica_s", "float64", "s", "time its replicas were there in the month"),
+        _c("cores", "int64", "core", "cores of a replica"),
+        _c("cluster_node_h", "float64", "node-h", "hours of all nodes of the cluster, for all "
+           "applications on it together"),
     ),
 )
 

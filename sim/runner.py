@@ -14,6 +14,7 @@ from sim.entities import Federation
 from sim.ledger import DEPLOYMENT, DEVELOPMENT, Usage, usage_of
 from sim.plan.world import Plan, draw_plan
 from sim.policies.base import Policies
+from sim.serving.kernel.outcome import Outcome
 from sim.tabulate import deployments_frame, serving_frame, usage_frame
 
 
@@ -89,8 +90,8 @@ class RunResult:
             "tb_month": dict(
                 zip(("provisioned", "allocated"), totals[2, :2].tolist(), strict=True)
             ),
-            "invocations": len(logs.served),
-            "invocations_waiting_at_horizon": sum(logs.unserved.values()),
+            "invocations": sum(sum(s.outcomes[: Outcome.COLD + 1]) for s in logs.served),
+            "invocations_unanswered_at_horizon": sum(logs.unserved.values()),
         }
 
 
@@ -120,7 +121,7 @@ def platform_metrics(result: RunResult) -> dict[str, np.ndarray]:
     ends = result.spec.federation.calendar.month_edges_h[1:]
     plan, usage = result.plan, result.usage
     models = np.concatenate([life.models_h for life in plan.lives.values()])
-    hosted = np.array([inv.hosted_h for inv in plan.invocations.values()])
+    hosted = np.array([h.hosted_h for h in plan.hosted.values() if not h.called])
     joined = np.array([user.joined_h for user in plan.users])
     first_of_country: dict[str, float] = {}
     for user in plan.users:

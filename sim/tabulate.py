@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sim.engine.logs import Deployment, Logs, Withdrawn
+from sim.engine.logs import QUANTILES, Deployment, Logs, Withdrawn
 from sim.entities import Federation
-from sim.ledger import Usage, active_bursts, integrate
+from sim.ledger import Usage, active_bursts
 from sim.plan.world import Plan
 from sim.records import DEPLOYMENTS, SERVING, USAGE
-from sim.units import LEDGERS, RESOURCES, SECONDS_PER_H, UNIT_OF
+from sim.ticks import TICKS_PER_H, TICKS_PER_S
+from sim.units import LEDGERS, RESOURCES, UNIT_OF
 
 
 def installation_name(federation: Federation, site: str, resource: str) -> str:
@@ -89,66 +90,25 @@ def deployments_frame(
 
 
 def serving_frame(federation: Federation, plan: Plan, logs: Logs, replicate: int) -> pd.DataFrame:
-    """Return the serving table of a run: one row an application and month hosted."""
-    edges, horizon = federation.calendar.month_edges_h, federation.calendar.horizon_h
-    months = federation.calendar.months
-    columns: dict[str, list] = {c.name: [] for c in SERVING.columns}
-    cluster_core_h = _cluster_core_h(federation, logs)
-    for name, invocations in plan.invocations.items():
-        if invocations.hosted_h >= horizon:
+    """Return the serving table of a run: one row an application and month, from hosting on."""
+    edges_h = federation.calendar.month_edges_h
+    node_h = {(c.cluster, c.month): c.node_ticks / TICKS_PER_H for c in logs.clusters}
+    rows, nobody = [], (np.nan,) * len(QUANTILES)
+    for served in logs.served:
+        hosted = plan.hosted[served.hosted]
+        if edges_h[served.month + 1] <= hosted.hosted_h:
             continue
-        application = federation.use_cases[name].application or ""
-        cluster = federation.applications[application].cluster
-        mine = [s for s in logs.served if s.use_case == name]
-        arrival = np.array([s.arrival_h for s in mine])
-        start, end = np.array([s.start_h for s in mine]), np.array([s.end_h for s in mine])
-        cold = np.array([s.cold for s in mine], dtype=bool)
-        alive = [r for r in logs.replicas if r.use_case == name]
-        busy_h = _by_month(start, end, edges)
-        replica_h = _by_month(
-            np.array([r.start_h for r in alive]), np.array([r.end_h for r in alive]), edges
-        )
-        month = np.searchsorted(edges, arrival, side="right") - 1
-        response_s = (end - arrival) * SECONDS_PER_H
-        for m in range(int(np.searchsorted(edges, invocations.hosted_h, "right")) - 1, months):
-            inside = month == m
-            quantiles = (
-                np.quantile(response_s[inside], [0.5, 0.95, 0.99])
-                if inside.any()
-                else np.full(3, np.nan)
+        application = federation.applications[hosted.application]
+        warm, cold, timeout, rejected, failed, _ = served.outcomes
+        rows.append(
+            (
+                replicate, served.month + 1, federation.clusters[application.cluster].site,
+                application.cluster, hosted.application, hosted.use_case, application.kind.value,
+                warm + cold, cold, timeout, rejected, failed,
+                *(served.wait_s or nobody), *(served.response_s or nobody),
+                served.active_ticks / TICKS_PER_S, served.replica_ticks / TICKS_PER_S,
+                application.cores, node_h[application.cluster, served.month],
             )
-            values = (
-                replicate,
-                m + 1,
-                federation.clusters[cluster].site,
-                application,
-                name,
-                int(inside.sum()),
-                int((cold & inside).sum()),
-                *quantiles,
-                busy_h[m] * SECONDS_PER_H,
-                replica_h[m] * SECONDS_PER_H,
-                cluster_core_h[cluster][m],
-            )
-            for column, value in zip(columns, values, strict=True):
-                columns[column].append(value)
-    return SERVING.frame(columns)
-
-
-def _by_month(start: np.ndarray, end: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    ones = np.ones(len(start))
-    return integrate(start, end, ones, edges, np.zeros(len(start), dtype=np.int64), 1)[0]
-
-
-def _cluster_core_h(federation: Federation, logs: Logs) -> dict[str, np.ndarray]:
-    names = list(federation.clusters)
-    held = logs.cluster_nodes
-    hours = integrate(
-        np.array([h.start_h for h in held]),
-        np.array([h.end_h for h in held]),
-        np.array([h.quantity for h in held]),
-        federation.calendar.month_edges_h,
-        np.array([names.index(h.owner) for h in held], dtype=np.int64),
-        len(names),
-    )
-    return dict(zip(names, hours, strict=True))
+        )  # fmt: skip
+    columns = zip(*rows, strict=True) if rows else [()] * len(SERVING.columns)
+    return SERVING.frame({c.name: list(v) for c, v in zip(SERVING.columns, columns, strict=True)})

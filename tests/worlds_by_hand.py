@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from sim.applications import Application, ApplicationKind, Cluster, Duration, KeepAliveWindow
 from sim.engine.logs import Logs
 from sim.engine.play import play
 from sim.entities import (
-    Application,
-    ApplicationKind,
-    Cluster,
     Demand,
     Federation,
     Files,
@@ -28,17 +26,21 @@ from sim.entities import (
     Rhythm,
     UseCase,
 )
-from sim.plan.invocations import Invocations
+from sim.plan.calls import Calls
+from sim.plan.calls import calls as calls_at
+from sim.plan.given import GivenReader
+from sim.plan.hosting import Hosted
 from sim.plan.outages import PoolOutage
 from sim.plan.phases import Life
+from sim.plan.reader import ColdStart, StartReader
 from sim.plan.requests import Requests
 from sim.plan.uploads import Uploads
 from sim.plan.world import Plan, User
 from sim.policies.base import Policies
 from sim.policies.first_fit import FirstFit
 from sim.policies.open_admission import OpenAdmission
+from sim.rng import Streams
 from sim.timeline import ProjectCalendar
-from sim.units import SECONDS_PER_H, to_grid_h
 
 START = date(2024, 1, 1)
 FREE = Policies(OpenAdmission(), FirstFit())
@@ -52,10 +54,11 @@ def pool(**changes: Any) -> Pool:
 
 
 def application(**changes: Any) -> Application:
-    """Return a sync application of one core with a window of a minute, changed as told."""
+    """Return an application of one core that stays warm for a minute, changed as told."""
     plain = Application(
-        "cluster", ApplicationKind.SYNC, 1, 0.0, 0.0, 60.0, 0.0, 30.0, 0.0, 60.0, 10, 0.0
-    )
+        "cluster", ApplicationKind.KEEP_ALIVE, 1, 100, 0.0, *[Duration(0.0)] * 4,
+        keep_alive=KeepAliveWindow(60.0),
+    )  # fmt: skip
     return replace(plain, **changes)
 
 
@@ -99,7 +102,7 @@ def federation(
 ) -> Federation:
     """Return a federation of one site and one use case, `case`, which starts on the first day."""
     case = UseCase(START, 1, 0.0, ("SE",), 1.0, 1.0, 0, "app" if app else None)
-    clusters = {"cluster": Cluster("Here", 1.0, 0.0, cluster_cores, START)} if app else {}
+    clusters = {"cluster": Cluster("Here", 1.0, 0.0, cluster_cores, 64_000, START)} if app else {}
     plain = Federation(
         name="hand",
         calendar=ProjectCalendar(START, months, 1),
@@ -180,21 +183,27 @@ def requests(asks: Sequence[Ask]) -> Requests:
     )
 
 
-def calls(calls_s: Sequence[tuple[float, float]], cold_s: float = 30.0) -> Invocations:
-    """Return invocations (arrival, service time; s since the start) of an application.
+def calls(calls_s: Sequence[tuple[float, float]], cold_s: float = 30.0) -> Calls:
+    """Return requests (arrival, service time; s since the start) to an application."""
+    arrival, service = np.array(calls_s, dtype=np.float64).reshape(-1, 2).T
+    return calls_at(arrival, service, cold_s)
 
-    Seconds must be multiples of 3600 / 2**24 to be exact; 225 s is 1/16 h.
-    """
-    arrival, service = np.array(calls_s, dtype=np.float64).reshape(-1, 2).T / SECONDS_PER_H
-    cold = np.full(len(arrival), cold_s / SECONDS_PER_H)
-    return Invocations(to_grid_h(arrival), to_grid_h(service), to_grid_h(cold), 0.0)
+
+def hosted(of: Federation, asked: Calls, hosted_h: float = 0.0) -> Hosted:
+    """Return the one use case's application with its requests; replicas start in 30 s."""
+    cold = ColdStart(container=Duration(30.0))
+    return Hosted(
+        "case", "app", hosted_h, None, False, np.zeros(of.calendar.months),
+        lambda: GivenReader(asked), lambda: StartReader(cold, Streams(0), "app"),
+    )  # fmt: skip
 
 
 def plan(
     of: Federation,
     asks: Sequence[Ask] | Requests = (),
     outages: Mapping[str, Sequence[PoolOutage]] | None = None,
-    invocations: Invocations | None = None,
+    invocations: Calls | None = None,
+    hosted_h: float = 0.0,
     uploads: Sequence[tuple[float, float, float]] = (),
 ) -> Plan:
     """Return a plan of the one use case; uploads are (time h, TB, catch-up h)."""
@@ -210,7 +219,7 @@ def plan(
         requests=wanted,
         uploads={"case": Uploads(*brought)},
         images={"case": Uploads(np.empty(0), np.empty(0), np.empty(0))},
-        invocations={"case": invocations} if invocations else {},
+        hosted={"case/app": hosted(of, invocations, hosted_h)} if invocations else {},
         outages={name: tuple((outages or {}).get(name, ())) for name in of.pools},
     )
 

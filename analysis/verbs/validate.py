@@ -16,8 +16,9 @@ from sim.entities import Federation
 from sim.plan.world import Plan, draw_plan
 
 OWN = {"replicates": int}
-S_PER_EVENT = 8.0e-6  # s an event with its plan and ledgers; measured by `make bench`, 2026-11
-BYTES_PER_EVENT = 850.0  # bytes an event with its logs and tables; measured likewise
+S_PER_EVENT = 14.0e-6  # s an event with its plan and ledgers; measured by `make bench`, 2026-11
+BYTES_PER_EVENT = 1500.0  # bytes an event with its logs and tables; measured likewise
+S_PER_INVOCATION = 0.3e-6  # s an invocation, all draws included; measured likewise
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +41,15 @@ def prepare(config: DictConfig) -> Job:
 
 def estimated_events(federation: Federation, plan: Plan) -> float:
     """Return about how many events a plan takes: changes of state of whatever it asks for."""
-    calls = sum(len(i.arrival_h) for i in plan.invocations.values())
-    return 2.5 * len(plan.requests) + 3.0 * calls + 100.0 * len(federation.pools)
+    windows = federation.calendar.months * len(federation.clusters)
+    return 2.0 * len(plan.requests) + 100.0 * len(federation.pools) + windows
 
 
 def execute(job: Job) -> None:
     """Print what was checked, where the figures contradict each other, and the effort."""
     setup, federation = job.setup, job.setup.case.federation
     plan = draw_plan(federation, setup.seed)
-    calls = sum(len(i.arrival_h) for i in plan.invocations.values())
+    calls = float(sum(hosted.expected.sum() for hosted in plan.hosted.values()))
     events = estimated_events(federation, plan)
     console = stdout()
     console.print(
@@ -76,9 +77,9 @@ def execute(job: Job) -> None:
         shown.add_column(name, justify="right")
     shown.add_row(
         f"{len(plan.requests):,}",
-        f"{calls:,}",
+        f"{calls:,.0f}",
         f"{events:,.0f}",
         f"{events * BYTES_PER_EVENT / 1e6:,.0f} MB",
-        f"{job.replicates * events * S_PER_EVENT:,.1f} s",
+        f"{job.replicates * (events * S_PER_EVENT + calls * S_PER_INVOCATION):,.1f} s",
     )
     console.print(shown)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+QUANTILES = (0.5, 0.95, 0.99)
+
 
 class Ended(Enum):
     """Why a deployment ended."""
@@ -88,7 +90,7 @@ class Withdrawn:
 class Held:
     """So many units were held, provisioned or kept by `owner` from `start_h` to `end_h`.
 
-    For nodes the owner is the pool (quantity: nodes), for services and clusters their name
+    For nodes the owner is the pool (quantity: nodes), for services their name
     (cores), for stores their name (TB).
     """
 
@@ -99,23 +101,51 @@ class Held:
 
 
 @dataclass(slots=True)
-class Replica:
-    """A replica of a use case's application was there from `start_h` to `end_h`."""
+class ServedMonth:
+    """What an application did in a month.
 
-    use_case: str
-    start_h: float
-    end_h: float
+    Args:
+        hosted: Its key in the plan.
+        month: From 0.
+        outcomes: Requests that ended, by `Outcome`.
+        wait_s: Quantiles (`QUANTILES`) of the time from arrival to the begin of computing, of those
+            served, s; None if there are none.
+        response_s: The same of the time from arrival to the answer, s.
+        replica_ticks: Time that replicas were there, ticks.
+        active_ticks: Time that replicas computed, ticks.
+    """
+
+    hosted: str
+    month: int
+    outcomes: tuple[int, ...]
+    wait_s: tuple[float, ...] | None
+    response_s: tuple[float, ...] | None
+    replica_ticks: int
+    active_ticks: int
 
 
 @dataclass(slots=True)
-class Served:
-    """An invocation: arrival, start and end of computing in h; cold if it started a replica."""
+class ClusterMonth:
+    """For how long nodes of a cluster were on in a month (from 0), ticks of all nodes."""
 
-    use_case: str
-    arrival_h: float
-    start_h: float
-    end_h: float
-    cold: bool
+    cluster: str
+    month: int
+    node_ticks: int
+
+
+@dataclass(slots=True)
+class Answers:
+    """Answers of an application that leave files, by the hour in which they were given.
+
+    Args:
+        hosted: Its key in the plan.
+        hour: Ends of hours, h since the start.
+        count: Answers given in each.
+    """
+
+    hosted: str
+    hour: tuple[int, ...]
+    count: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -126,8 +156,8 @@ class Logs:
     withdrawn: list[Withdrawn] = field(default_factory=list)
     nodes: list[Held] = field(default_factory=list)
     services: list[Held] = field(default_factory=list)
-    cluster_nodes: list[Held] = field(default_factory=list)
-    replicas: list[Replica] = field(default_factory=list)
-    served: list[Served] = field(default_factory=list)
+    served: list[ServedMonth] = field(default_factory=list)
+    clusters: list[ClusterMonth] = field(default_factory=list)
+    answers: list[Answers] = field(default_factory=list)
     unserved: dict[str, int] = field(default_factory=dict)
     events: int = 0

@@ -1,8 +1,7 @@
 """Storage: what is kept where and how large the volumes are, from uploads, checkpoints, outputs.
 
 Storage does not press on the events of a run, so its intervals are computed after it, from the
-plan (uploads, images) and the logs (deployments that leave checkpoints, invocations that leave
-files).
+plan (uploads, images) and the logs (deployments that leave checkpoints, answers that leave files).
 """
 
 from __future__ import annotations
@@ -79,21 +78,18 @@ def _data_files(federation: Federation, plan: Plan, logs: Logs) -> _Files:
     ended = [d for d in logs.deployments if d.gpus and d.ended is not Ended.HORIZON]
     checkpoints = np.array([d.released_h for d in ended], dtype=np.float64)
     owners = of_user[[d.user for d in ended]] if ended else np.empty(0, dtype=np.int64)
-    kept_tb = {
-        name: federation.applications[case.application].kept_mb / MB_PER_TB
-        for name, case in federation.use_cases.items()
-        if case.application
-    }
-    calls = [s for s in logs.served if s.end_h < federation.calendar.horizon_h]
     times = [u.time_h for u in plan.uploads.values()] + [checkpoints]
-    times.append(np.array([s.end_h for s in calls], dtype=np.float64))
     cases = [np.full(len(u.time_h), index[n]) for n, u in plan.uploads.items()] + [owners]
-    cases.append(np.array([index[s.use_case] for s in calls], dtype=np.int64))
     amounts = [u.amount_tb for u in plan.uploads.values()]
     amounts.append(np.full(len(ended), federation.demand.checkpoint_gb / GB_PER_TB))
-    amounts.append(np.array([kept_tb[s.use_case] for s in calls], dtype=np.float64))
-    late = [u.catch_up_h for u in plan.uploads.values()]
-    late.append(np.zeros(len(ended) + len(calls)))
+    late = [u.catch_up_h for u in plan.uploads.values()] + [np.zeros(len(ended))]
+    for answers in logs.answers:  # kept from the end of the hour in which they were given
+        hosted = plan.hosted[answers.hosted]
+        kept_tb = federation.applications[hosted.application].kept_mb / MB_PER_TB
+        times.append(np.array(answers.hour, dtype=np.float64))
+        cases.append(np.full(len(answers.hour), index[hosted.use_case]))
+        amounts.append(kept_tb * np.array(answers.count))
+        late.append(np.zeros(len(answers.hour)))
     return _in_order(times, cases, amounts, late)
 
 

@@ -52,15 +52,14 @@ def calls(
     shape = np.shape(arrival_s)
     parts = (service_s, 1), (start_s, 0), (pull_s, 0), (boot_s, 0)
     columns = [np.broadcast_to(ticks(s, least), shape) for s, least in parts]
-    fails = np.zeros(shape, np.int64)
-    return Calls(ticks(arrival_s), *(np.ascontiguousarray(c) for c in columns), fails)
+    return Calls._make([ticks(arrival_s), *columns, np.zeros(shape, np.int64)])
 
 
 def joined(parts: Sequence[Calls]) -> Calls:
     """Put requests one after another."""
-    return Calls(*(np.concatenate(c) for c in zip(*(tuple(p) for p in parts), strict=True)))
+    return Calls._make(np.concatenate(c) for c in zip(*parts, strict=True))
 
 
 def part_of(of: Calls, part: slice | IntArray | NDArray[np.bool_]) -> Calls:
     """Return some of the requests."""
-    return Calls(*(column[part] for column in of))
+    return Calls._make(column[part] for column in of)

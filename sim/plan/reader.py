@@ -8,31 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import numpy as np
-from annotated_types import Ge
 from scipy.special import ndtr, ndtri
 
+from sim.applications import Duration, Retries
 from sim.distributions import lognormal
-from sim.entities import Fraction, NonNegative, Positive
 from sim.plan.calls import Calls, joined, part_of
 from sim.rng import Streams
 from sim.ticks import NEVER, ticks
 from sim.units import FloatArray, IntArray
-
-
-@dataclass(frozen=True)
-class Duration:
-    """A lognormal duration.
-
-    Args:
-        median_s: Median, s.
-        sigma: Standard deviation of the logarithm; 0 is a constant.
-    """
-
-    median_s: NonNegative
-    sigma: NonNegative = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,20 +37,7 @@ class ColdStart:
     pull: Duration = Duration(0.0)
     container: Duration = Duration(0.0)
     load: Duration = Duration(0.0)
-    boot_wait_s: Positive | None = None
-
-
-@dataclass(frozen=True)
-class Retries:
-    """Jobs that fail.
-
-    Args:
-        failing_frac: Probability that an attempt fails, when it has computed.
-        most: How often a failed job is repeated (Kubernetes' `backoffLimit`).
-    """
-
-    failing_frac: Fraction = 0.0
-    most: Annotated[int, Ge(0)] = 6
+    boot_wait_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -221,10 +194,10 @@ class CallReader(ABC):
         """Draw all that is drawn for requests."""
         count = len(arrival)
         service = np.maximum(self._durations.draw("service", count), 1)
-        cold = (np.zeros(count, np.int64),) * 3
+        cold: tuple[IntArray, ...] = (np.zeros(count, np.int64),) * 3
         if self._work.cold is not None:
             cold = _cold_columns(self._work.cold, self._durations, count)
-        return Calls(arrival, service, *cold, self._fails(count))
+        return Calls._make((arrival, service, *cold, self._fails(count)))
 
     def _fails(self, count: int) -> IntArray:
         """Draw how many attempts fail; below zero those of a job that never succeeds."""

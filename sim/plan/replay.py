@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
 
-from sim.entities import NonNegative, Positive
+from sim.applications import Recorded, Replay
 from sim.plan.calls import Calls
 from sim.plan.reader import CallReader, Work
 from sim.rng import Streams
@@ -31,34 +29,25 @@ class Trace:
     length_s: float
 
 
-@dataclass(frozen=True)
-class Replay:
-    """How a trace is replayed.
+def trace_of(recorded: Recorded, streams: Streams, path: str) -> Trace:
+    """Return a trace; requests that were only counted are spread over their minutes.
 
     Args:
-        time_factor: 2 makes it take twice as long; durations stay.
-        volume: How many requests each one stands for, on average.
-        spread_s: Those beyond the first come up to so much later, s.
-        repeat: Whether it begins again at its end.
-    """
-
-    time_factor: Annotated[float, Gt(0.0)] = 1.0
-    volume: Positive = 1.0
-    spread_s: NonNegative = 60.0
-    repeat: bool = True
-
-
-def from_counts(per_minute: IntArray, streams: Streams, path: str) -> Trace:
-    """Return a trace from requests a minute, such as Azure Functions 2019: spread over each.
-
-    Args:
-        per_minute: Requests in each minute; shape (minutes,).
+        recorded: What was recorded.
         streams: Named streams.
         path: Path of the application in them.
     """
-    minutes = np.repeat(np.arange(len(per_minute)), per_minute)
+    if not recorded.per_minute:
+        service = recorded.service_s
+        return Trace(
+            np.array(recorded.arrival_s, np.float64),
+            None if service is None else np.array(service, np.float64),
+            recorded.length_s,
+        )
+    counts = np.array(recorded.per_minute, np.int64)
+    minutes = np.repeat(np.arange(len(counts)), counts)
     within = streams.stream(path, "trace").random(len(minutes))
-    return Trace(np.sort(60.0 * (minutes + within)), None, 60.0 * len(per_minute))
+    return Trace(np.sort(60.0 * (minutes + within)), None, recorded.length_s)
 
 
 class TraceReader(CallReader):

@@ -9,13 +9,11 @@ bit-identical beginning of a longer one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge
 
+from sim.applications import Bursts
 from sim.distributions import geometric
-from sim.entities import NonNegative
 from sim.plan.calls import Calls
 from sim.plan.reader import CallReader, Work
 from sim.rng import Streams
@@ -25,19 +23,6 @@ from sim.units import MONTH_H, FloatArray, IntArray
 
 BLOCK = 65_536  # arrivals drawn at a time, at most
 FIRST_BLOCK = 256
-
-
-@dataclass(frozen=True)
-class Bursts:
-    """Requests that come together.
-
-    Args:
-        size_mean: Mean number of files in a folder (geometric).
-        gap_s: Time between two files, s.
-    """
-
-    size_mean: Annotated[float, Ge(1.0)] = 1.0
-    gap_s: NonNegative = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.entities import Federation
-from sim.plan.invocations import Invocations, draw_invocations
+from sim.plan.hosting import Hosted, draw_hosted
 from sim.plan.outages import PoolOutage, draw_outages
 from sim.plan.phases import Life, draw_life
 from sim.plan.requests import Requests, draw_user_requests, merge
@@ -30,7 +30,8 @@ class User:
 class Plan:
     """Every random draw of a replicate; nothing in it depends on policy or capacity.
 
-    Dictionaries are keyed by use case (lives, uploads, images, invocations) or pool (outages).
+    Dictionaries are keyed by use case (lives, uploads, images), by use case and application (hosted)
+    or by pool (outages).
     """
 
     users: tuple[User, ...]
@@ -38,7 +39,7 @@ class Plan:
     requests: Requests
     uploads: dict[str, Uploads]
     images: dict[str, Uploads]
-    invocations: dict[str, Invocations]
+    hosted: dict[str, Hosted]
     outages: dict[str, tuple[PoolOutage, ...]]
 
 
@@ -73,18 +74,16 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
                 )
             )
             users.append(User(f"{name}/{k}", name, country, joined_h))
-    served = {n: c.application for n, c in federation.use_cases.items() if c.application}
     return Plan(
         users=tuple(users),
         lives=lives,
         requests=merge(parts),
         uploads={n: draw_uploads(federation, n, lives[n], streams) for n in lives},
         images={n: draw_images(federation, n, lives[n], streams) for n in lives},
-        invocations={
-            n: draw_invocations(
-                federation, n, federation.applications[a], lives[n].serving_h, streams
-            )
-            for n, a in served.items()
+        hosted={
+            key: hosted
+            for name, life in lives.items()
+            for key, hosted in draw_hosted(federation, name, life.serving_h, streams).items()
         },
         outages={n: draw_outages(federation, n, streams) for n in federation.pools},
     )
@@ -102,6 +101,6 @@ def share_deployed(federation: Federation, plan: Plan) -> tuple[list[float], lis
         float(life.starts_h[np.argmax(life.phase > 0)]) if (life.phase > 0).any() else np.inf
         for life in plan.lives.values()
     ]
-    times += [inv.hosted_h for inv in plan.invocations.values()]
+    times += [hosted.hosted_h for hosted in plan.hosted.values() if not hosted.called]
     times.sort()
     return times, [(i + 1) / len(times) for i in range(len(times))]

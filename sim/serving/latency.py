@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sim.serving.kernel.outcome import Outcome
-from sim.serving.windows import Window
+from sim.serving.cluster import Window
 from sim.ticks import TICKS_PER_S
 from sim.units import FloatArray, IntArray
 
@@ -49,9 +49,7 @@ class Histogram:
 
 @dataclass(eq=False)
 class Served:
-    """What an application did in a while.
-
-    A request counts in the window in which it gets a replica, gives up or is turned away.
+    """What an application did in a while; a request counts in the window in which it ended.
 
     Args:
         outcomes: Requests by outcome; shape (outcomes,).
@@ -67,16 +65,19 @@ class Served:
     allocated: int = 0
     active: int = 0
 
-    def add(self, window: Window) -> None:
-        """Add what happened in a window."""
-        self.allocated += window.allocated
-        self.active += window.active
-        if not len(window.outcome):
+    def add(self, window: Window, app: int) -> None:
+        """Add what an application, given by its number, did in a window."""
+        self.allocated += int(window.allocated[app])
+        self.active += int(window.active[app])
+        done = window.done
+        mine = np.flatnonzero(done.app == app)
+        if not len(mine):
             return
-        self.outcomes += np.bincount(window.outcome, minlength=len(Outcome))
-        served = window.outcome <= Outcome.COLD
-        self.waited.add((window.begin - window.arrival)[served])
-        self.response.add((window.end - window.arrival)[served])
+        outcome = done.outcome[mine]
+        self.outcomes += np.bincount(outcome, minlength=len(Outcome))
+        served = mine[outcome <= Outcome.COLD]
+        self.waited.add(done.begin[served] - done.arrival[served])
+        self.response.add(done.end[served] - done.arrival[served])
 
     @property
     def invocations(self) -> int:

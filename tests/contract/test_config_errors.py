@@ -43,7 +43,7 @@ def _policies_refused(data: dict[str, Any]) -> str:
     return line
 
 
-NORTH = "pools/north-gpu"
+NORTH, APP = "pools/north-gpu", "applications/classifier"
 WRONG = [
     # key or path, value, where it is said to be, what else the line says
     ("demand/hold", 2.0, "federation.demand.hold", "did you mean 'hold_h'?"),
@@ -68,7 +68,27 @@ WRONG = [
     (f"{NORTH}/gpus_per_node", True, "federation.pools.north-gpu.gpus_per_node", "True"),
     ("demand", 3, "federation.demand", "3"),
     ("demand/requests_per_user_week", -1.0, "federation.demand.requests_per_user_week", "got -1.0"),
-    ("applications/classifier/invocations_per_month", -2, "invocations_per_month", "got -2"),
+    (f"{APP}/traffic/per_month", -2, "applications.classifier.traffic.per_month", "got -2"),
+    (f"{APP}/traffic/per_moth", 2.0, "classifier.traffic.per_moth", "did you mean 'per_month'?"),
+    (f"{APP}/traffic", None, "classifier.traffic", "per_month, or a replay"),
+    (f"{APP}/traffic/season", [1.0], "classifier.traffic.season", "at least 12"),
+    (f"{APP}/traffic/replay", {"trace": "day"}, "traffic.replay.trace", "got 'day'"),
+    (f"{APP}/knative", {"stable_window": 60.0}, "knative.stable_window", "'stable_window_s'?"),
+    (f"{APP}/knative", {"max_scale_down_rate": 1.0}, "knative.max_scale_down_rate", "1.001"),
+    (f"{APP}/autoscaler", {"cpu_threshold_percentage": 120}, "cpu_threshold_percentage", "100"),
+    (f"{APP}/retries", {"failing_frac": 1.5}, "retries.failing_frac", "less than or equal to 1"),
+    (f"{APP}/then", "classifier", "classifier.then", "a chain with an end"),
+    (f"{APP}/then", "clasifier", "classifier.then", "did you mean 'classifier'?"),
+    (f"{APP}/cores", 5, "applications.classifier.cores", "at most 4 on south-cluster"),
+    (f"{APP}/ram_mb", 16_001, "applications.classifier.ram_mb", "at most 16000"),
+    (f"{APP}/min_scale", 4, "applications.classifier.max_scale", "4 or more"),
+    ("clusters/south-cluster/scaling", {"idle": 1}, "scaling.idle", "did you mean 'idle_s'?"),
+    (
+        "clusters/south-cluster/scaling",
+        {"boot": {"median_s": 90.0}, "boot_wait_s": 60.0},
+        "scaling.boot_wait_s",
+        "90.0 s or more",
+    ),
     (f"{NORTH}/outages_per_year", -0.1, "outages_per_year", "greater than or equal to 0"),
     ("demand/forget_frac", 1.2, "federation.demand.forget_frac", "less than or equal to 1"),
     ("applications/classifier/kind", "synk", "federation.applications.classifier.kind", "'sync'"),

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sim.applications import ApplicationKind, NodeScaling
 from sim.engine.logs import Ended
 from sim.entities import Federation
-from sim.ledger import active_bursts, integrate
+from sim.ledger import DEPLOYMENT, active_bursts, integrate
 from sim.paths import with_value
 from sim.policies.base import Policies
 from sim.policies.first_fit import FirstFit
@@ -24,6 +25,7 @@ from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
 from sim.policies.open_admission import OpenAdmission
 from sim.runner import RunResult, RunSpec, run_once
+from sim.ticks import NEVER
 from sim.units import GRID_PER_H
 from tests import configured
 
@@ -56,9 +58,15 @@ BEHAVIOUR: dict[str, st.SearchStrategy[Any]] = {
     "growth.law": st.sampled_from(["saturating", "deployed"]),
     "growth.tau_months": st.floats(0.5, 20.0),
     "growth.headroom": st.floats(1.0, 2.0),
-    "applications.classifier.invocations_per_month": st.floats(0.0, 600.0),
-    "applications.classifier.idle_window_s": st.floats(0.0, 3600.0),
-    "applications.classifier.max_replicas": st.integers(1, 5),
+    "applications.classifier.kind": st.sampled_from(list(ApplicationKind)),
+    "applications.classifier.traffic.per_month": st.floats(0.0, 600.0),
+    "applications.classifier.traffic.bursts.size_mean": st.floats(1.0, 20.0),
+    "applications.classifier.keep_alive.idle_window_s": st.floats(0.0, 3600.0),
+    "applications.classifier.max_scale": st.one_of(st.none(), st.integers(1, 5)),
+    "applications.classifier.timeout_s": st.one_of(st.none(), st.floats(1.0, 900.0)),
+    "applications.classifier.queue_most": st.one_of(st.none(), st.integers(0, 3)),
+    "applications.classifier.retries.failing_frac": st.floats(0.0, 1.0),
+    "clusters.south-cluster.scaling": st.one_of(st.none(), st.just(NodeScaling())),
     "applications.classifier.cores": st.integers(1, 4),
 }
 
@@ -248,8 +256,6 @@ def test_times_lie_on_the_grid(spec: RunSpec) -> None:
     times = [t for d in logs.deployments for t in (d.requested_h, d.started_h, d.released_h)]
     times += [t for d in logs.deployments for s in d.segments for t in (s.start_h, s.end_h)]
     times += [t for h in (*logs.nodes, *logs.services) for t in (h.start_h, h.end_h)]
-    times += [t for r in logs.replicas for t in (r.start_h, r.end_h)]
-    times += [t for s in logs.served for t in (s.arrival_h, s.start_h, s.end_h)]
     times += [w.withdrawn_h for w in logs.withdrawn] + [d.lost_h for d in logs.deployments]
     points = np.array(times) * GRID_PER_H
     assert np.array_equal(points, np.rint(points))
@@ -257,15 +263,35 @@ def test_times_lie_on_the_grid(spec: RunSpec) -> None:
 
 @FEW
 @given(RUNS)
-def test_replicas_stay_within_their_limits(spec: RunSpec) -> None:
-    """An application would start more replicas than allowed, or more than its cluster holds."""
+def test_serving_is_provisioned_allocated_active(spec: RunSpec) -> None:
+    """Replicas would hold more than their cluster has, or compute more than they are there."""
     result = run_once(spec)
-    application = spec.federation.applications["classifier"]
-    changes = [(r.end_h, -1) for r in result.logs.replicas]
-    changes += [(r.start_h, 1) for r in result.logs.replicas]
-    counts = np.cumsum([change for _, change in sorted(changes)])
-    assert counts.max(initial=0) <= application.max_replicas
-    lived = sum(r.end_h - r.start_h for r in result.logs.replicas)
-    horizon = spec.federation.calendar.horizon_h
-    computed = sum(max(min(s.end_h, horizon) - s.start_h, 0.0) for s in result.logs.served)
-    assert lived >= computed
+    federation, table = spec.federation, result.serving_frame()
+    application, cluster = (
+        federation.applications["classifier"],
+        federation.clusters["south-cluster"],
+    )
+    for row in table.to_dict("records"):
+        assert 0.0 <= row["busy_s"]
+        assert row["busy_s"] <= row["replica_s"]
+        assert row["replica_s"] * row["cores"] <= (
+            row["cluster_node_h"] * 3600.0 * cluster.cores_per_node
+        )
+        month_s = federation.calendar.month_length_h[row["month"] - 1] * 3600.0
+        most = application.max_scale or (10 if application.kind is ApplicationKind.EXPOSED else 99)
+        assert row["replica_s"] <= month_s * most
+        assert row["cold"] <= row["invocations"]
+    quantity = result.usage.of_service(DEPLOYMENT, "allocated").sum()
+    assert quantity == pytest.approx((table["replica_s"] * table["cores"]).sum() / 3600.0)
+
+
+@FEW
+@given(RUNS)
+def test_every_request_to_an_application_has_one_end(spec: RunSpec) -> None:
+    """A request would vanish: neither answered nor given up, turned away, failed or still there."""
+    result = run_once(spec)
+    for key, hosted in result.plan.hosted.items():
+        came = len(hosted.requests().until(NEVER).arrival)
+        months = [s for s in result.logs.served if s.hosted == key]
+        ended = sum(sum(s.outcomes) for s in months)
+        assert ended + result.logs.unserved[key] == came

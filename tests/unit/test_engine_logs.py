@@ -374,4 +374,4 @@ def test_services_that_begin_after_the_horizon_cost_nothing() -> None:
     later = with_value(later, "clusters.cluster.since", date(2025, 1, 1))
     for law in ("saturating", "deployed"):
         logs = played(with_value(later, "growth.law", law))
-        assert (logs.services, logs.cluster_nodes) == ([], [])
+        assert (logs.services, [c.node_ticks for c in logs.clusters]) == ([], [0, 0])

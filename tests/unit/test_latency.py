@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.plan.calls import calls, part_of
+from sim.plan.calls import calls
+from sim.plan.given import GivenReader
+from sim.serving.cluster import ServingCluster, Tenant
 from sim.serving.kernel.keepalive import KeepAlive
-from sim.serving.latency import Histogram, Served
 from sim.serving.kernel.outcome import Outcome
-from sim.serving.kernel.state import ample_nodes
-from sim.serving.windows import KeepAlivePool
-from sim.ticks import NEVER, TICKS_PER_S
+from sim.serving.latency import Histogram, Served
+from sim.ticks import TICKS_PER_S
 
 LEVELS = np.array([0.0, 0.05, 0.5, 0.95, 0.99, 1.0])
 
@@ -41,22 +41,28 @@ def test_a_month_is_the_sum_of_its_windows() -> None:
     """Requests or hours would be lost between windows."""
     random = np.random.default_rng(4)
     asked = calls(np.sort(random.uniform(0.0, 5e4, 3000)), random.exponential(40.0, 3000), 9.0)
+    failing = asked._replace(fails=np.where(np.arange(3000) % 50 == 0, -1, 0))
     pool = KeepAlive(60 * TICKS_PER_S, max_scale=3, timeout=30 * TICKS_PER_S, queue=4)
 
     def played(edges: list[int]) -> Served:
-        served, kernel, nodes, since = Served(), KeepAlivePool(pool), ample_nodes(NEVER), 0
+        served = Served()
+        cluster = ServingCluster([Tenant(pool, 1, 1, GivenReader(failing), no_starts)])
+        cluster.add_nodes(1, 10, 10)
         for until in edges:
-            low, high = np.searchsorted(asked.arrival, [since, until])
-            served.add(kernel.serve(part_of(asked, slice(low, high)), until, nodes))
-            since = until
+            served.add(cluster.play(until), 0)
         return served
 
     end = 60_000 * TICKS_PER_S
     one, many = played([end]), played(list(range(end // 50, end + 1, end // 50)))
     assert one.outcomes.sum() == 3000
-    assert all(one.outcomes[outcome] > 0 for outcome in Outcome)
+    assert all(one.outcomes[outcome] > 0 for outcome in Outcome if outcome != Outcome.NOT_CALLED)
     assert one.outcomes.tolist() == many.outcomes.tolist()
     assert (one.allocated, one.active) == (many.allocated, many.active)
     assert np.array_equal(one.waited.counts, many.waited.counts)
     assert np.array_equal(one.response.counts, many.response.counts)
     assert one.cold_share == one.outcomes[Outcome.COLD] / one.invocations
+
+
+def no_starts(first: int, count: int) -> np.ndarray:
+    """Return how replicas start that are not started for a request: at once."""
+    return np.zeros((count, 3), np.int64)

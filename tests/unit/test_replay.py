@@ -10,8 +10,9 @@ import pytest
 
 from analysis.traces import azure_2019, azure_2021
 from sim.errors import DataError
-from sim.plan.reader import ColdStart, Duration
-from sim.plan.replay import Replay, Trace, TraceReader, from_counts
+from sim.applications import Duration, Recorded, Replay
+from sim.plan.reader import ColdStart, Work
+from sim.plan.replay import Trace, TraceReader, trace_of
 from sim.rng import Streams
 from sim.ticks import TICKS_PER_S
 
@@ -22,20 +23,20 @@ TRACE = Trace(np.array([0.0, 1.0, 1.0, 8.0]), np.array([5.0, 0.0, 2.0, 3.0]), 10
 
 def _reader(replay: Replay, trace: Trace = TRACE, horizon_s: int = 1000) -> TraceReader:
     return TraceReader(
-        trace, replay, 100 * S, horizon_s * S, Duration(4.0), ColdStart(), Streams(0), "app"
+        trace, replay, 100 * S, horizon_s * S, Work(Duration(4.0), ColdStart()), Streams(0), "app"
     )
 
 
 def test_a_trace_is_replayed_as_it_was() -> None:
     """Requests would come at other times, or take longer, than in the trace."""
-    found = _reader(Replay(repeat=False)).until(1000 * S)
+    found = _reader(Replay("", repeat=False)).until(1000 * S)
     assert (found.arrival / S).tolist() == [100.0, 101.0, 101.0, 108.0]
     assert found.service.tolist() == [5 * S, 1, 2 * S, 3 * S]
 
 
 def test_a_trace_begins_again_at_its_end() -> None:
     """The simulation would fall silent when the trace ends, or play on behind the horizon."""
-    found = _reader(Replay(), horizon_s=128).until(10**15)
+    found = _reader(Replay(""), horizon_s=128).until(10**15)
     assert (found.arrival / S).tolist() == [
         *(100.0, 101.0, 101.0, 108.0),
         *(110.0, 111.0, 111.0, 118.0),
@@ -45,7 +46,7 @@ def test_a_trace_begins_again_at_its_end() -> None:
 
 def test_time_is_stretched_and_durations_stay() -> None:
     """A slower trace would also compute longer."""
-    found = _reader(Replay(time_factor=2.5, repeat=False)).until(1000 * S)
+    found = _reader(Replay("", time_factor=2.5, repeat=False)).until(1000 * S)
     assert (found.arrival / S).tolist() == [100.0, 102.5, 102.5, 120.0]
     assert found.service.tolist() == [5 * S, 1, 2 * S, 3 * S]
 
@@ -53,7 +54,7 @@ def test_time_is_stretched_and_durations_stay() -> None:
 @pytest.mark.parametrize("volume", [0.3, 1.0, 2.6])
 def test_volume_scales_the_number_of_requests(volume: float) -> None:
     """Ten times the volume would not be ten times the requests, with their durations."""
-    found = _reader(Replay(volume=volume, spread_s=0.0), horizon_s=50_100).until(10**15)
+    found = _reader(Replay("", volume=volume, spread_s=0.0), horizon_s=50_100).until(10**15)
     mean, count = volume * 4 * 5000, len(found.arrival)
     part = volume % 1.0
     assert abs(count - mean) <= 4.0 * np.sqrt(20_000 * part * (1.0 - part))
@@ -63,7 +64,7 @@ def test_volume_scales_the_number_of_requests(volume: float) -> None:
 
 def test_windows_change_nothing() -> None:
     """What is replayed would depend on how often the simulation looks."""
-    replay = Replay(volume=2.6, spread_s=25.0)
+    replay = Replay("", volume=2.6, spread_s=25.0)
     whole = _reader(replay).until(1000 * S)
     reader = _reader(replay)
     parts = [reader.until(t * S) for t in (90, 100, 101, 117, 117, 300, 1000)]
@@ -74,11 +75,11 @@ def test_windows_change_nothing() -> None:
 
 def test_counts_a_minute_stay_in_their_minute() -> None:
     """A trace of counts would lose requests, or move them to another minute."""
-    counts = np.array([3, 0, 7, 1])
-    trace = from_counts(counts, Streams(0), "app")
+    counts = (3, 0, 7, 1)
+    trace = trace_of(Recorded((), None, counts, 240.0), Streams(0), "app")
     minutes = np.bincount((trace.arrival_s // 60.0).astype(int), minlength=4)
-    assert minutes.tolist() == counts.tolist()
-    found = _reader(Replay(repeat=False), trace).until(1000 * S)
+    assert minutes.tolist() == [*counts]
+    found = _reader(Replay("", repeat=False), trace).until(1000 * S)
     assert set(found.service.tolist()) == {4 * S}
 
 
@@ -88,6 +89,7 @@ def test_azure_2021_is_read() -> None:
     assert len(everything.arrival_s) == 199
     assert everything.arrival_s[0] == 0.0
     assert (np.diff(everything.arrival_s) >= 0.0).all()
+    assert trace_of(everything, Streams(0), "app").service_s.sum() > 0.0
     app = "7b2c43a2bc30f6bb438074df88b603d2cb982d3e7961de05270735055950a568"
     assert 0 < len(azure_2021(AZURE, app).arrival_s) < 199
 
@@ -98,7 +100,7 @@ def test_azure_2019_is_read(tmp_path: Path) -> None:
     path.write_text(
         "HashOwner,HashApp,HashFunction,Trigger,1,2,3\no,a,f,http,1,0,4\no,a,g,queue,9,9,9\n"
     )
-    assert azure_2019(path, "f").tolist() == [1, 0, 4]
+    assert azure_2019(path, "f").per_minute == (1, 0, 4)
     with pytest.raises(DataError, match="did you mean 'g'"):
         azure_2019(path, "gg")
 

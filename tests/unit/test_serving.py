@@ -1,159 +1,152 @@
-"""Replicas of applications against logs worked out by hand; times in seconds."""
+"""Applications in the engine: their months, their ledgers and their nodes, worked out by hand."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from sim.applications import Application, ApplicationKind, Knative, NodeScaling, Retries
 from sim.engine.logs import Logs
-from sim.entities import Application, ApplicationKind
+from sim.engine.play import play
 from sim.ledger import DEPLOYMENT, usage_of
-from sim.plan.invocations import Invocations
-from sim.units import SECONDS_PER_H
-from tests.worlds_by_hand import application, calls, federation, plan, played
+from sim.plan.calls import Calls
+from sim.serving import hosting
+from sim.serving.kernel.keepalive import KeepAlive
+from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.scaling import EXPOSED_SERVICE, Autoscaler
+from sim.serving.settings import policy_of
+from sim.tabulate import serving_frame
+from sim.ticks import NEVER, TICKS_PER_H, TICKS_PER_S
+from tests.worlds_by_hand import FREE, application, calls, federation, plan, played
 
-UNIT_S = 225.0  # 1/16 h: exact on the grid of times
-HORIZON_S = 1440 * SECONDS_PER_H
-
-
-def _units(values: list[float]) -> list[float]:
-    return [v / UNIT_S for v in values]
-
-
-def _served(logs: Logs) -> list[tuple[float, float, bool]]:
-    """Return (start, end) of computing in units, and whether it was a cold start."""
-    return [
-        (*_units([s.start_h * SECONDS_PER_H, s.end_h * SECONDS_PER_H]), s.cold) for s in logs.served
-    ]
+DAY_S = 86_400.0
+FEBRUARY_S = 31 * DAY_S
 
 
-def _replicas(logs: Logs) -> list[tuple[float, float]]:
-    """Return start and end of replicas in units, as they were logged."""
-    return [
-        (r.start_h * SECONDS_PER_H / UNIT_S, r.end_h * SECONDS_PER_H / UNIT_S)
-        for r in logs.replicas
-    ]
+def _logs(app: Application, asked: Calls, cores: int = 8) -> Logs:
+    return played(federation(app=app, cluster_cores=cores), invocations=asked)
 
 
-def _calls(*units: tuple[float, float]) -> Invocations:
-    """Return invocations (arrival, service time) in units, whose cold start takes one unit."""
-    return calls([(a * UNIT_S, s * UNIT_S) for a, s in units], cold_s=UNIT_S)
+def test_a_month_is_what_ended_in_it() -> None:
+    """A request would count in the month it came, or hours fall into the wrong month."""
+    logs = _logs(application(), calls([(100.0, 20.0), (FEBRUARY_S - 40.0, 30.0)]))
+    first, second = logs.served
+    assert [s.month for s in logs.served] == [0, 1]
+    assert first.outcomes == (0, 1, 0, 0, 0, 0)
+    assert second.outcomes == (0, 1, 0, 0, 0, 0)
+    # Cold start 30 s, computing 20 s, warm 60 s; then 40 s before the end of January and 80 s.
+    assert first.replica_ticks == (110 + 40) * TICKS_PER_S
+    assert first.active_ticks == (20 + 10) * TICKS_PER_S
+    assert second.replica_ticks == 80 * TICKS_PER_S
+    assert second.active_ticks == 20 * TICKS_PER_S
+    np.testing.assert_allclose(first.wait_s, 30.0, rtol=0.016)
+    np.testing.assert_allclose(second.response_s, 60.0, rtol=0.016)
 
 
-def _app(**changes: object) -> Application:
-    """Return an application whose idle window is 4 units."""
-    return application(**{"idle_window_s": 4 * UNIT_S, **changes})
-
-
-def _logs(app: Application, *units: tuple[float, float], cores: int = 8) -> Logs:
-    return played(federation(app=app, cluster_cores=cores), invocations=_calls(*units))
-
-
-def test_cold_start_then_warm_then_gone() -> None:
-    """The first call would not pay the cold start, the second would, or the replica stay on."""
-    logs = _logs(_app(), (10, 2), (15, 3))
-    assert _served(logs) == [(11, 13, True), (15, 18, False)]
-    assert _replicas(logs) == [(10, 22)]
-
-
-def test_idle_replica_goes_after_its_window() -> None:
-    """A replica would outlive its idle window, or a call after it would find it warm."""
-    logs = _logs(_app(), (10, 2), (18, 1))
-    assert _served(logs) == [(11, 13, True), (19, 20, True)]
-    assert _replicas(logs) == [(10, 17), (18, 24)]
-
-
-def test_call_at_the_end_of_the_window_comes_too_late() -> None:
-    """At one instant a replica would both go and take a call."""
-    logs = _logs(_app(), (10, 2), (17, 1))
-    assert [cold for _, _, cold in _served(logs)] == [True, True]
-
-
-def test_newest_idle_replica_is_taken_first() -> None:
-    """The older idle replica would be kept warm instead of running out its window."""
-    logs = _logs(_app(), (0, 1), (0, 3), (5, 1))
-    assert _served(logs) == [(1, 2, True), (1, 4, True), (5, 6, False)]
-    assert _replicas(logs) == [(0, 6), (0, 10)]
-
-
-def test_calls_wait_when_all_replicas_are_busy() -> None:
-    """More replicas than the maximum would start, or waiting calls lose their order."""
-    logs = _logs(_app(max_replicas=1), (0, 5), (1, 2), (2, 1))
-    assert _served(logs) == [(1, 6, True), (6, 8, False), (8, 9, False)]
-    assert [s.arrival_h * 16 for s in logs.served] == [0, 1, 2]
-    assert _replicas(logs) == [(0, 13)]
-
-
-def test_async_jobs_never_idle() -> None:
-    """A batch job would find its model loaded, or leave an idle replica behind."""
-    app = _app(kind=ApplicationKind.ASYNC, max_replicas=1)
-    logs = _logs(app, (0, 2), (1, 2), (20, 2))
-    assert _served(logs) == [(1, 3, True), (4, 6, True), (21, 23, True)]
-    assert _replicas(logs) == [(0, 3), (3, 6), (20, 23)]
-
-
-def test_exposed_applications_keep_one_replica() -> None:
-    """An exposed application would scale to zero, or keep more than one replica."""
-    logs = _logs(_app(kind=ApplicationKind.EXPOSED), (2, 6), (4, 2), (40, 1))
-    assert _served(logs) == [(2, 8, False), (5, 7, True), (40, 41, False)]
-    horizon = HORIZON_S / UNIT_S
-    assert sorted(_replicas(logs)) == [(0, 12), (4, horizon)]
-
-
-def test_exposed_without_window_serves_who_waits() -> None:
-    """A call would wait beside the idle replica that is kept for it."""
-    app = _app(kind=ApplicationKind.EXPOSED, idle_window_s=0.0, max_replicas=1)
-    logs = _logs(app, (2, 5), (3, 1))
-    assert _served(logs) == [(2, 7, False), (7, 8, False)]
-
-
-def test_cluster_without_cores_makes_calls_wait() -> None:
-    """Replicas would start on cores that their cluster does not have."""
-    logs = _logs(_app(cores=2), (0, 2), (0, 4), (1, 1), cores=4)
-    assert _served(logs) == [(1, 3, True), (1, 5, True), (3, 4, False)]
-    none = _logs(_app(cores=2), (0, 2), cores=1)
-    assert (none.served, none.replicas, none.unserved) == ([], [], {"case": 1})
-
-
-def test_replicas_at_the_horizon_are_logged_until_it() -> None:
-    """What computes or idles at the horizon would be missing from the log."""
-    end = HORIZON_S / UNIT_S
-    logs = _logs(_app(), (end - 6, 2), (end - 1, 5))
-    assert _replicas(logs) == [(end - 6, end)]
-    assert _served(logs)[1] == (end - 1, end + 4, False)
-
-
-def test_hours_of_replicas_and_computing_by_hand() -> None:
-    """The ledgers of CPU would not count replicas as allocated and computing as active."""
-    of = federation(app=_app(cores=2), cluster_cores=8)
-    world = plan(of, invocations=_calls((10, 2), (15, 3)))
-    logs = played(of, invocations=_calls((10, 2), (15, 3)))
-    usage = usage_of(of, world, logs)
-    assert usage.of_service(DEPLOYMENT, "allocated")[0].tolist() == [0.0, 2 * 12 / 16]
-    assert usage.of_service(DEPLOYMENT, "active")[0].tolist() == [0.0, 2 * 5 / 16]
+def test_hours_of_nodes_replicas_and_computing_by_hand() -> None:
+    """The ledgers of CPU would mix nodes, replicas and computing."""
+    of = federation(app=application(cores=2), cluster_cores=8)
+    asked = calls([(3600.0, 450.0), (7200.0, 225.0)])
+    usage = usage_of(of, plan(of, invocations=asked), played(of, invocations=asked))
+    held = 2 * (30 + 60) + 450 + 225
+    assert usage.of_service(DEPLOYMENT, "allocated")[0].tolist() == [0.0, 2 * held / 3600]
+    assert usage.of_service(DEPLOYMENT, "active")[0].tolist() == [0.0, 2 * 675 / 3600]
     assert usage.monthly("cpu", "provisioned")[:, 0].tolist() == [16 * 744.0, 16 * 696.0]
+
+
+def test_what_scales_to_zero_leaves_its_machines_on() -> None:
+    """Nodes without scaling would go with the pods; with it they would stay."""
+    of = federation(app=application(), cluster_cores=4)
+    asked = calls([(3600.0, 100.0)])
+    assert [c.node_ticks for c in played(of, invocations=asked).clusters] == [
+        744 * TICKS_PER_H,
+        696 * TICKS_PER_H,
+    ]
+    cluster = replace(of.clusters["cluster"], scaling=NodeScaling(idle_s=300.0))
+    scaled = replace(of, clusters={"cluster": cluster})
+    first, second = played(scaled, invocations=asked).clusters
+    # Told to boot at the call (which brings no boot time), 30 + 100 + 60 s a replica, 300 s empty.
+    assert (first.node_ticks, second.node_ticks) == (490 * TICKS_PER_S, 0)
 
 
 def test_cluster_grows_with_the_applications_on_it() -> None:
     """Nodes under applications would not follow the applications hosted, or follow the replicas."""
-    of = federation(app=_app(), cluster_cores=4)
+    of = federation(app=application(), cluster_cores=4)
     cluster = replace(of.clusters["cluster"], nodes_base=0.0, nodes_per_application=2.0)
     of = replace(of, clusters={"cluster": cluster})
-    later = replace(_calls((64, 1)), hosted_h=3.0)
-    logs = played(of, invocations=later)
-    assert [(h.start_h, h.end_h, h.quantity) for h in logs.cluster_nodes] == [(3.0, 1440.0, 8.0)]
+    logs = played(of, invocations=calls([(20_000.0, 1.0)]), hosted_h=3.0)
+    assert [c.node_ticks for c in logs.clusters] == [2 * 741 * TICKS_PER_H, 2 * 696 * TICKS_PER_H]
 
 
-@pytest.mark.parametrize("kind", list(ApplicationKind))
-def test_cores_held_never_exceed_the_cluster(kind: ApplicationKind) -> None:
-    """At some instant replicas would hold more cores than the cluster has."""
-    many = [(k / 4, 3 + (k * 7) % 5) for k in range(60)]
-    logs = _logs(_app(kind=kind, cores=3), *many, cores=10)
-    changes = [(r.start_h, 3) for r in logs.replicas] + [(r.end_h, -3) for r in logs.replicas]
-    held, most = 0, 0
-    for _, change in sorted(changes):
-        held += change
-        most = max(most, held)
-    assert 0 < most <= 10
-    assert len(logs.served) == 60
+def test_who_has_no_answer_at_the_horizon_is_counted() -> None:
+    """Requests that wait or compute at the end would vanish."""
+    horizon_s = FEBRUARY_S + 29 * DAY_S
+    asked = calls([(horizon_s - 50.0, 100.0), (horizon_s - 40.0, 1.0)])
+    logs = _logs(application(max_scale=1), asked)
+    assert logs.unserved == {"case/app": 2}
+    assert sum(sum(s.outcomes) for s in logs.served) == 0
+    assert _logs(application(cores=2), calls([(0.0, 1.0)]), cores=1).unserved == {"case/app": 1}
+
+
+def test_outcomes_are_told_apart() -> None:
+    """Who gave up, was turned away or failed would count as answered, or as something else."""
+    asked = calls([(0.0, 500.0), (1.0, 5.0), (2.0, 5.0)])
+    impatient = application(max_scale=1, timeout_s=100.0, queue_most=1)
+    counts = _logs(impatient, asked).served[0].outcomes
+    assert [counts[o] for o in (Outcome.COLD, Outcome.TIMEOUT, Outcome.REJECTED)] == [1, 1, 1]
+    failing = asked._replace(fails=np.array([-2, 1, 0]))
+    jobs = application(kind=ApplicationKind.ASYNC, retries=Retries(0.5, 1, backoff_s=7.0))
+    assert _logs(jobs, failing).served[0].outcomes == (0, 2, 0, 0, 1, 0)
+
+
+def test_the_serving_table_is_the_months() -> None:
+    """The table would show another month, application or quantity than what happened."""
+    of = federation(app=application(cores=2), cluster_cores=8)
+    asked = calls([(FEBRUARY_S + 7200.0, 100.0), (FEBRUARY_S + 7250.0, 40.0)])
+    world = plan(of, invocations=asked, hosted_h=FEBRUARY_S / 3600.0 + 1.0)
+    logs = played(of, invocations=asked, hosted_h=FEBRUARY_S / 3600.0 + 1.0)
+    (row,) = serving_frame(of, world, logs, 3).to_dict("records")
+    assert (row["replicate"], row["month"], row["site"], row["cluster"]) == (3, 2, "Here", "cluster")
+    assert (row["application"], row["use_case"], row["kind"]) == ("app", "case", "keep_alive")
+    assert (row["invocations"], row["cold"], row["timeouts"]) == (2, 2, 0)
+    assert (row["busy_s"], row["replica_s"], row["cores"]) == (140.0, 320.0, 2)
+    assert row["cluster_node_h"] == 696.0
+    assert row["response_p50_s"] == pytest.approx(70.0, rel=0.016)
+
+
+def test_windows_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens would depend on how many requests are played at a time."""
+    random = np.random.default_rng(2)
+    arrival = np.sort(random.uniform(0.0, 50 * DAY_S, 2000))
+    asked = calls(list(zip(arrival, random.exponential(40.0, 2000), strict=True)))
+    of = federation(app=application(kept_mb=10.0), cluster_cores=2)
+    world = plan(of, invocations=asked)
+    expected = replace(world.hosted["case/app"], expected=np.array([900.0, 1100.0]))
+    of_many = replace(world, hosted={"case/app": expected})
+    monkeypatch.setattr(hosting, "REQUESTS_A_WINDOW", 20)
+    many, one = play(of, of_many, FREE), play(of, world, FREE)
+    assert many.served == one.served
+    kept = [np.repeat(logs.answers[0].hour, logs.answers[0].count).tolist() for logs in (many, one)]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 2000
+
+
+def test_settings_are_those_of_the_platforms() -> None:
+    """A default would differ from Knative's, Kubernetes' or what was configured."""
+    sync = policy_of(application(kind=ApplicationKind.SYNC))
+    assert sync == Autoscaler(timeout=NEVER)
+    assert policy_of(application(kind=ApplicationKind.EXPOSED)) == EXPOSED_SERVICE._replace(
+        panic_window=15 * TICKS_PER_S, timeout=NEVER
+    )
+    tuned = Knative(stable_window_s=120.0, container_concurrency=4, initial_scale=0)
+    other = policy_of(application(kind=ApplicationKind.SYNC, knative=tuned, min_scale=2))
+    assert (other.stable_window, other.panic_window) == (120 * TICKS_PER_S, 12 * TICKS_PER_S)
+    assert (other.target, other.container_concurrency, other.min_scale) == (2800, 4, 2)
+    assert policy_of(application(min_scale=1, queue_most=3)) == KeepAlive(
+        60 * TICKS_PER_S, min_scale=1, queue=3
+    )
+    assert policy_of(application(kind=ApplicationKind.ASYNC, max_scale=4)) == KeepAlive(
+        0, max_scale=4
+    )

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sim.applications import Bursts, Duration
 from sim.entities import Rhythm
 from sim.plan.calls import Calls, joined
-from sim.plan.reader import CallReader, ColdStart, Duration
+from sim.plan.reader import CallReader, ColdStart, Work
 from sim.plan.rhythm import work_clock
 from sim.plan.traffic import (
     BLOCK,
-    Bursts,
     Intensity,
     PoissonReader,
     intensity,
@@ -30,7 +30,7 @@ RHYTHM = Rhythm(9, 18, 0.3, 0.05, 0.2)
 
 
 def _reader(expected: Intensity, bursts: Bursts = ALONE, path: str = "app") -> CallReader:
-    return PoissonReader(expected, bursts, Duration(1.0, 1.0), COLD, Streams(5), path)
+    return PoissonReader(expected, bursts, Work(Duration(1.0, 1.0), COLD), Streams(5), path)
 
 
 def _same(one: Calls, other: Calls) -> bool:
