@@ -22,6 +22,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from analysis import scenarios
 from analysis.complaints import explain
 from analysis.federations import packaged, register
 from analysis.progress import say
@@ -32,6 +33,7 @@ VERBS = {
     "validate": "check configuration and data and estimate the effort, without running",
     "calibrate": "fit the parameters to the reported figures and keep posterior draws",
     "project": "project the months to come from posterior draws, with tables and figures",
+    "compare": "play the variants of a scenario in the same worlds and set them side by side",
 }
 USAGE = (
     "usage: aiaas VERB [key=value …] [-m]\n\n"
@@ -69,7 +71,9 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         raise ConfigError("unknown verb", "aiaas", ", ".join(VERBS), verb, VERBS)
     for folder in packaged().values():
         register(folder)
-    arguments = [_own_federation(a) for a in arguments]
+    for path in scenarios.packaged().values():
+        scenarios.register(path)
+    arguments = [_own_scenario(_own_federation(a)) for a in arguments]
     module = importlib.import_module(f"analysis.verbs.{verb}")
     overrides = [a for a in arguments if not a.startswith("-")]
     if not any(
@@ -100,6 +104,20 @@ def _own_federation(argument: str) -> str:
             )
         return argument
     return f"federation={register(Path(value))}"
+
+
+def _own_scenario(argument: str) -> str:
+    """Register a file given as `scenario=PATH` and name it instead."""
+    key, _, value = argument.partition("=")
+    if key != "scenario" or "," in value:
+        return argument
+    if value.endswith((".yaml", ".yml")):
+        return f"scenario={scenarios.register(Path(value))}"
+    known = scenarios.packaged()
+    if value not in known:
+        expected = f"{', '.join(known)} or the path of a YAML file"
+        raise ConfigError("unknown scenario", "scenario", expected, value, known)
+    return argument
 
 
 def _jobs(overrides: list[str], multirun: bool) -> list[list[str]]:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from analysis.observations import increments
 from sim.config import build
-from sim.ranges import NonNegative, Positive
 from sim.errors import ConfigError
+from sim.ranges import NonNegative, Positive
 
 Ledger = Literal["provisioned", "allocated", "active"]
 

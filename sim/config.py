@@ -252,7 +252,10 @@ def _check_serving(f: Federation) -> None:
                 )
         if app.max_scale is not None and (app.min_scale or 0) > app.max_scale:
             raise ConfigError(
-                "less than the least", f"{where}.max_scale", f"{app.min_scale} or more", app.max_scale
+                "less than the least",
+                f"{where}.max_scale",
+                f"{app.min_scale} or more",
+                app.max_scale,
             )
     for name, cluster in f.clusters.items():
         scaling = cluster.scaling

@@ -21,6 +21,10 @@ from sim.ticks import NEVER, ticks
 from sim.units import FloatArray, IntArray
 
 
+NO_TIME = Duration(0.0)
+NO_FAILURES = Retries()
+
+
 @dataclass(frozen=True)
 class ColdStart:
     """What a cold start is made of; parts that are not needed do not happen.
@@ -33,10 +37,10 @@ class ColdStart:
         boot_wait_s: A boot that takes longer is given up and begun anew, s (CLUES); None for never.
     """
 
-    boot: Duration = Duration(0.0)
-    pull: Duration = Duration(0.0)
-    container: Duration = Duration(0.0)
-    load: Duration = Duration(0.0)
+    boot: Duration = NO_TIME
+    pull: Duration = NO_TIME
+    container: Duration = NO_TIME
+    load: Duration = NO_TIME
     boot_wait_s: float | None = None
 
 
@@ -52,7 +56,7 @@ class Work:
 
     service: Duration
     cold: ColdStart | None = None
-    retries: Retries = Retries()
+    retries: Retries = NO_FAILURES
 
 
 class Reader(Protocol):

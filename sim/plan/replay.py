@@ -11,7 +11,7 @@ from sim.plan.calls import Calls
 from sim.plan.reader import CallReader, Work
 from sim.rng import Streams
 from sim.ticks import ticks
-from sim.units import FloatArray, IntArray
+from sim.units import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,8 +30,8 @@ class User:
 class Plan:
     """Every random draw of a replicate; nothing in it depends on policy or capacity.
 
-    Dictionaries are keyed by use case (lives, uploads, images), by use case and application (hosted)
-    or by pool (outages).
+    Dictionaries are keyed by use case (lives, uploads, images), by use case and application
+    (hosted) or by pool (outages).
     """
 
     users: tuple[User, ...]

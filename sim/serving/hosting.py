@@ -15,7 +15,6 @@ from sim.engine.logs import QUANTILES, Answers, ClusterMonth, Logs, ServedMonth
 from sim.engine.loop import Loop, Order
 from sim.entities import Federation
 from sim.plan.hosting import Hosted
-from sim.plan.world import Plan
 from sim.serving.cluster import ServingCluster, Tenant, Window
 from sim.serving.kernel.outcome import Outcome
 from sim.serving.latency import Histogram, Served

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sim.serving.kernel.outcome import Outcome
 from sim.serving.cluster import Window
+from sim.serving.kernel.outcome import Outcome
 from sim.ticks import TICKS_PER_S
 from sim.units import FloatArray, IntArray
 

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sim.plan.chain import ChainReader
+from sim.serving.scaled_state import Starts
+from sim.serving.windows import AutoscaledPool, KeepAlivePool, Pool, Window
 
 from sim.errors import EngineError
 from sim.plan.calls import Calls, calls, part_of
-from sim.plan.chain import ChainReader
 from sim.plan.reader import ColdStart, Duration, Reader
 from sim.plan.traffic import Bursts, PoissonReader, intensity
 from sim.rng import Streams
 from sim.serving.cluster import ClusterNodes, NodeKind, Tenant
 from sim.serving.kernel.keepalive import KeepAlive
-from sim.serving.scaled_state import Starts
 from sim.serving.kernel.scaling import EXPOSED, Autoscaler
 from sim.serving.kernel.state import Nodes, ample_nodes
-from sim.serving.windows import AutoscaledPool, KeepAlivePool, Pool, Window
 from sim.ticks import TICKS_PER_H, TICKS_PER_S
 from sim.timeline import ProjectCalendar
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from analysis.traces import azure_2019, azure_2021
-from sim.errors import DataError
 from sim.applications import Duration, Recorded, Replay
+from sim.errors import DataError
 from sim.plan.reader import ColdStart, Work
 from sim.plan.replay import Trace, TraceReader, trace_of
 from sim.rng import Streams
