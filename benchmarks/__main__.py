@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from analysis.progress import progress, stdout
-from benchmarks import engine, serving
+from benchmarks import engine, serving, serving_cluster
 from benchmarks.measure import Measure, plain
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -21,9 +21,10 @@ BENCHMARKS = (
     engine.growth_of_cost,
     engine.estimates,
     serving.keep_alive,
-    serving.autoscaler,
+    serving.other_kinds,
     serving.busy_year,
     serving.simfaas,
+    serving_cluster.many_applications,
 )
 
 

@@ -30,7 +30,7 @@ def events_and_speed() -> list[Measure]:
     policies = configured.policies()
     events, twin_events, ratios, engine_s, differences = [], [], [], [], 0
     for law in LAWS:
-        federation = _under(law)
+        federation = _without_applications(_under(law))  # they have a twin of their own
         horizon_h = federation.calendar.horizon_h
         for replicate in REPLICATES:
             plan = draw_plan(federation, 0, replicate)
@@ -102,6 +102,12 @@ def _off(estimate: float, truth: float) -> float:
 def _under(law: str) -> Federation:
     federation = configured.federation("imagine")
     return replace(federation, growth=replace(federation.growth, law=law))
+
+
+def _without_applications(federation: Federation) -> Federation:
+    """Return the federation without what it serves."""
+    cases = {n: replace(c, application=None) for n, c in federation.use_cases.items()}
+    return replace(federation, use_cases=cases, applications={}, clusters={})
 
 
 def _scaled(federation: Federation, scale: int) -> Federation:

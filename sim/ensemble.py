@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import Parallel, delayed
 
+from sim.errors import EngineError
 from sim.runner import RunResult, RunSpec, run_once
 
 T = TypeVar("T")
@@ -31,9 +33,17 @@ def run_many(
 
     Yields:
         The reduced results; an error in a run is raised here, with its reason.
+
+    Raises:
+        EngineError: When a worker process ended (killed, out of memory); the rest is not waited for.
     """
     parallel = Parallel(n_jobs=jobs, return_as="generator", batch_size=batch)
-    yield from parallel(delayed(_run)(spec, reduce) for spec in specs)
+    try:
+        yield from parallel(delayed(_run)(spec, reduce) for spec in specs)
+    except BrokenProcessPool as error:
+        raise EngineError(
+            "a worker process ended", "parallel runs", "enough memory for all; fewer jobs need less"
+        ) from error
 
 
 def _run(spec: RunSpec, reduce: Callable[[RunResult], T]) -> T:

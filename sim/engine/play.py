@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.engine.capacity import Capacity, log_services
 from sim.engine.deployments import Deployments
 from sim.engine.logs import Logs
-from sim.engine.loop import Loop, Order
+from sim.engine.loop import Loop
 from sim.engine.pools import PoolState
 from sim.entities import Federation
 from sim.plan.world import Plan

@@ -20,7 +20,7 @@ from sim.rng import Streams
 from sim.ticks import NEVER, ticks
 from sim.units import FloatArray, IntArray
 
-
+FIRST_STARTS, MOST_STARTS = 64, 1024  # starts of replicas that are drawn at a time
 NO_TIME = Duration(0.0)
 NO_FAILURES = Retries()
 
@@ -126,13 +126,20 @@ class StartReader:
         """Open the streams."""
         self._cold, self._given = cold, 0
         self._durations = Durations(_parts(cold), streams, f"{path}/starts")
+        self._drawn, self._block = np.empty((0, 3), np.int64), FIRST_STARTS
 
     def __call__(self, first: int, count: int) -> IntArray:
         """Return container and model, image, node; shape (count, 3), ticks."""
         if first != self._given:
             raise ValueError(f"starts are read in order: {self._given} is next, not {first}")
         self._given += count
-        return np.stack(_cold_columns(self._cold, self._durations, count), axis=1)
+        if len(self._drawn) < count:
+            more = max(self._block, count - len(self._drawn))
+            drawn = np.stack(_cold_columns(self._cold, self._durations, more), axis=1)
+            self._drawn = np.concatenate([self._drawn, drawn])
+            self._block = min(2 * self._block, MOST_STARTS)
+        found, self._drawn = self._drawn[:count], self._drawn[count:]
+        return found
 
 
 def _parts(cold: ColdStart) -> dict[str, Duration]:
@@ -166,21 +173,22 @@ class CallReader(ABC):
 
     def until(self, tick: int) -> Calls:
         """Return the requests that were not returned yet and arrive before `tick`."""
+        if self._settled < min(tick, self._horizon):
+            self._draw_until(tick)
+        drawn, edge = self._pending, int(self._pending.arrival.searchsorted(tick))
+        self._pending = part_of(drawn, slice(edge, None))
+        return part_of(drawn, slice(edge))
+
+    def _draw_until(self, tick: int) -> None:
+        """Draw blocks until nothing is missing before `tick`."""
         parts = [self._pending]
         while self._settled < min(tick, self._horizon):
             block, self._settled = self._next_block()
             parts.append(part_of(block, block.arrival < self._horizon))
-        if len(parts) > 1:
-            self._pending = joined(parts)
-            if (np.diff(self._pending.arrival) < 0).any():
-                order = np.argsort(self._pending.arrival, kind="stable")
-                self._pending = part_of(self._pending, order)
-        edge = int(np.searchsorted(self._pending.arrival, tick))
-        found, self._pending = (
-            part_of(self._pending, slice(edge)),
-            part_of(self._pending, slice(edge, None)),
-        )
-        return found
+        self._pending = joined(parts)
+        if (np.diff(self._pending.arrival) < 0).any():
+            order = np.argsort(self._pending.arrival, kind="stable")
+            self._pending = part_of(self._pending, order)
 
     def results(self, count: int) -> Calls:
         """Return so many requests that are the results of another application."""

@@ -17,7 +17,7 @@ from sim.serving.kernel import loop
 from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.kernel.outcome import Outcome
 from sim.serving.kernel.queues import plan
-from sim.serving.kernel.scaling import Autoscaler
+from sim.serving.kernel.scaling import MILLI, Autoscaler
 from sim.serving.kernel.state import (
     ACTIVE,
     ALLOCATED,
@@ -146,7 +146,8 @@ class ServingCluster:
         looks = max([_looks_back(t.policy) for t in self.tenants], default=0)
         events = np.zeros((2, 4 * count + 64), np.int64)
         self._state = Cluster(
-            no_world(64), np.array([_terms(t) for t in self.tenants]).reshape(count, len(Term)),
+            no_world(64),
+            np.array([_terms(t) for t in self.tenants], np.int64).reshape(count, len(Term)),
             no_apps(count), np.zeros((count, looks), np.int64),
             np.zeros((count, starts_ahead, 3), np.int64), np.zeros((count, 0), np.int64),
             no_nodes(), free_places(64), no_requests(), np.zeros(0, np.int64), Agenda(*events),
@@ -202,7 +203,10 @@ class ServingCluster:
         return Window(
             int(state.world[PROVISIONED]),
             int((state.nodes.boot_at < NEVER).sum()),
-            *(apps[:, column].copy() for column in (ALLOCATED, ACTIVE, REPLICAS, WAITING)),
+            apps[:, ALLOCATED].copy(),
+            apps[:, ACTIVE].copy(),
+            apps[:, REPLICAS].copy(),
+            apps[:, WAITING].copy(),
             _done(requests, np.flatnonzero(done), requests.outcome),
         )
 
@@ -211,6 +215,12 @@ class ServingCluster:
         state = self._state
         found = np.sort(state.computing[: state.world[COMPUTING]])
         return _done(state.requests, found, state.requests.met)
+
+    def unanswered(self) -> IntArray:
+        """Return the requests to each application that came and have no end yet; by application."""
+        requests = self._state.requests
+        open_ = (requests.outcome < 0) & (requests.arrival < NEVER)
+        return np.bincount(requests.app[open_], minlength=len(self.tenants))
 
     def _grow(self) -> None:
         """Give the kernel what it stopped for the want of."""
@@ -273,14 +283,20 @@ class ServingCluster:
         """Return the requests that come before `until`, then those their results are, and so on."""
         heads = [(app, self.tenants[app].reader.until(until)) for app in self._levels[0]]
         levels = [_in_order(heads)]
+        came = levels[0].arrival
+        if len(came) and (came[0] < self.now or came[-1] >= until or (came[1:] < came[:-1]).any()):
+            raise EngineError(
+                "requests out of order or outside of it", "window",
+                f"ascending ones from {self.now} to before {until}", [int(came[0]), int(came[-1])],
+            )  # fmt: skip
         for apps in self._levels[1:]:
             callers = levels[-1]
             called = [self._called(callers, app) for app in apps]
-            levels.append(_joined([requests for requests, _ in called]))
-            offset = 0
-            for _, by in called:
-                callers.then[by] = offset + np.arange(len(by))
-                offset += len(by)
+            by = np.concatenate([by for _, by in called])
+            order = np.argsort(by)
+            callers.then[by[order]] = np.arange(len(by))
+            requests = _joined([requests for requests, _ in called])
+            levels.append(Requests(*(column[order] for column in requests)))
         return levels
 
     def _called(self, callers: Requests, app: int) -> tuple[Requests, IntArray]:
@@ -294,6 +310,8 @@ class ServingCluster:
 def _levels(tenants: Sequence[Tenant]) -> list[list[int]]:
     """Return who is called by nobody, who by those, and so on."""
     calls = {app: t.then for app, t in enumerate(tenants) if t.then is not None}
+    if not set(calls.values()) <= set(range(len(tenants))):
+        raise EngineError("calls nobody", "chain", f"numbers of {len(tenants)} applications", calls)
     if len(set(calls.values())) < len(calls):
         raise EngineError("called by several", "chain", "one caller for each application")
     level = [app for app in range(len(tenants)) if app not in calls.values()]
@@ -331,9 +349,9 @@ def _as_requests(app: int, asked: Calls) -> Requests:
 
 
 def _done(requests: Requests, which: IntArray, outcome: IntArray) -> Done:
-    columns = (requests.app, requests.arrival, requests.begin, requests.end, outcome)
+    columns = [requests.app, requests.arrival, requests.begin, requests.end, outcome]
     if len(which) < len(outcome):
-        columns = tuple(column[which] for column in columns)
+        columns = [column[which] for column in columns]
     return Done(*columns)
 
 
@@ -348,8 +366,14 @@ def _terms(tenant: Tenant) -> list[int]:
               policy.queue, tenant.backoff, tenant.backoff_most]  # fmt: skip
     if isinstance(policy, KeepAlive):
         return [Mode.KEEP_ALIVE, *common, policy.idle_window, policy.newest_first, *[0] * 10]
+    panic_looks = policy.panic_window // policy.tick_interval
+    if not 1 <= (1 if policy.exposed else panic_looks) <= _looks_back(policy):
+        expected = "no shorter than a panic window, which is no shorter than the interval"
+        raise EngineError("stable window too short", "autoscaler", expected, policy)
+    if policy.max_scale_down_rate <= MILLI and not policy.exposed:
+        raise EngineError("never scales to zero", "autoscaler", "a rate above 1", policy)
     mode = Mode.EXPOSED if policy.exposed else Mode.KNATIVE
-    return [mode, *common, 0, 0, policy.tick_interval, _looks_back(policy),
-            policy.panic_window // policy.tick_interval, policy.panic_threshold, policy.target,
-            policy.container_concurrency, policy.initial_scale, policy.max_scale_up_rate,
-            policy.max_scale_down_rate, policy.scale_to_zero]  # fmt: skip
+    return [mode, *common, 0, 0, policy.tick_interval, _looks_back(policy), panic_looks,
+            policy.panic_threshold, policy.target, policy.container_concurrency,
+            policy.initial_scale, policy.max_scale_up_rate, policy.max_scale_down_rate,
+            policy.scale_to_zero]  # fmt: skip

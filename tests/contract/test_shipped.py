@@ -13,6 +13,7 @@ from analysis.cli import _composed
 from analysis.dictionary import dictionary
 from analysis.federations import packaged, register
 from analysis.frontpage import with_table
+from analysis.serving_page import growth_table, ledger_table, with_tables
 from analysis.verbs.common import prepare_setup
 from tests.docs_commands import commands
 
@@ -35,6 +36,14 @@ def test_front_page_shows_the_published_projection() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     summary = pd.read_csv(ROOT / "docs" / "projection" / "projection.csv")
     assert with_table(text, summary) == text
+
+
+def test_page_about_serving_shows_the_published_runs() -> None:
+    """A table of the page would be of another run than the files it stands beside."""
+    home, text = ROOT / "docs" / "serving", (ROOT / "docs" / "serving.md").read_text("utf-8")
+    ledgers, growth = (pd.read_csv(home / f"{n}.csv") for n in ("three_ledgers", "growth"))
+    tables = {"three ledgers": ledger_table(ledgers), "growth": growth_table(growth)}
+    assert with_tables(text, tables) == text
 
 
 def test_best_reading_misses_at_most_two_figures_and_all_misses_are_named() -> None:

@@ -62,6 +62,15 @@ def _refused(capsys, here: Path, *arguments: str) -> str:
         (["project", "federation=tiny", "posterior=nowhere"], "no posterior"),
         (["calibrate", "federation=tiny", "runs=10"], "runs"),
         (["run", "-m", "federation=tiny", "replicates=1,0"], "at least 1"),
+        (["compare", "federation=tiny", "scenario=serving_growht"], "'serving_growth'"),
+        (["compare", "federation=tiny", "scenario=nowhere.yaml"], "no such file"),
+        (["compare", "federation=tiny", "draws=1"], "at least 2"),
+        (["compare", "federation=tiny", "scenario.variants.kept-1.at=0"], "kept-1.at"),
+        (["compare", "federation=tiny", "+scenario.base.puts={a: 1}"], "did you mean 'put'"),
+        (
+            ["compare", "federation=tiny", "+scenario.base.scale={applications.classifer.cores: 2}"],
+            "did you mean 'classifier'",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(arguments, said, capsys, here) -> None:
@@ -214,3 +223,29 @@ def test_interrupted_run_goes_on(here, how: signal.Signals) -> None:
     whole = pd.read_parquet(max(runs.iterdir()) / "usage.parquet")
     assert whole["replicate"].nunique() == done + 1
     pd.testing.assert_frame_equal(whole[whole["replicate"] < done], usage, check_exact=True)
+
+
+SCENARIO = """
+question: Does a kept replica spare its users the cold start?
+expected: It does.
+source: assumed
+axis: calls
+variants:
+  plain: {series: plain}
+  kept: {series: kept, put: {"applications.*.min_scale": 1}}
+"""
+
+
+def test_compare_plays_a_scenario_of_ones_own(capsys, here) -> None:
+    """Variants would not be compared in the same worlds, or the answer not be shown."""
+    (here / "mine.yaml").write_text(SCENARIO)
+    assert run(["compare", "federation=tiny", "scenario=./mine.yaml", "draws=3", "jobs=1"]) == 0
+    (folder,) = (here / "outputs" / "compare").iterdir()
+    table = pd.read_csv(folder / "serving.csv").set_index(["variant", "measure"])
+    calls = [table.loc[(v, "invocations"), ["p05", "p50", "p95"]].tolist() for v in ("plain", "kept")]
+    assert calls[0] == calls[1]
+    assert table.loc[("plain", "cold_share"), "p50"] > table.loc[("kept", "cold_share"), "p95"]
+    assert (folder / "figures" / "serving.png").is_file()
+    out = capsys.readouterr().out
+    assert "Does a kept replica spare its users the cold start?" in out
+    assert json.loads((folder / "manifest.json").read_text())["status"] == "finished"

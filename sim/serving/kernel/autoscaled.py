@@ -1,10 +1,10 @@
 """Autoscaled replicas: requests wait for a ready replica, an autoscaler decides how many there are.
 
 Requests wait in one line (Knative's activator), first come first served, and go to the oldest ready
-replica with room. The first request to an application without replicas has one started at once;
-all else the autoscaler decides at whole multiples of its interval. Fewer replicas: the youngest go
-first, those with requests finish them. What finds no room on the nodes is asked for again at the
-next look. A request is cold if its replica was not ready when it came.
+replica with room. A request that comes when there is no replica has one started at once; all else
+the autoscaler decides at whole multiples of its interval. Fewer replicas: the youngest go first,
+those with requests finish them. What finds no room on the nodes is asked for again at the next
+look. A request is cold if its replica was not ready when it came (last, if attempts failed).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def assign(cluster: Cluster, app: int, now: int) -> None:
             place = places.newer[place]
             continue
         request = leave_line(cluster, app)
-        requests.met[request] = COLD if places.ready[place] > requests.arrival[request] else WARM
+        requests.met[request] = COLD if places.ready[place] > requests.asked[request] else WARM
         requests.begin[request], requests.end[request] = now, now + requests.service[request]
         requests.place[request], requests.order[request] = place, cluster.world[BEGUN]
         cluster.world[BEGUN] += 1
@@ -88,7 +88,7 @@ def join_living(cluster: Cluster, app: int, place: int) -> None:
     """Let a replica that was started take requests when it is ready."""
     append(cluster, app, place)
     cluster.apps[app, LIVING] += 1
-    plan(cluster, cluster.places.ready[place], READY, place)
+    plan(cluster, cluster.places.ready[place], READY, app)
 
 
 @compiled

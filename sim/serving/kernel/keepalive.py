@@ -1,10 +1,11 @@
 """Keep-alive: one request a replica, which stays warm for a while afterwards.
 
 A request takes an idle replica (the one that fell idle last, or the one idle longest); else a new
-one is started (a cold start) if the application's maximum and the nodes allow; else it waits. A
-replica that has been idle for `idle_window` goes, unless no more than `min_scale` are there. This
-is how function platforms with one request a replica behave (N. Mahmoudi and H. Khazaei, SimFaaS,
-CLOSER 2021); with no idle window it is one job a request, which loads its model each time.
+one is started (a cold start) if the application's maximum and the nodes allow; else it waits. It is
+cold, too, if the idle replica that it takes is one of the first and still starts. A replica that
+has been idle for `idle_window` goes, unless no more than `min_scale` are there. This is how
+function platforms with one request a replica behave (N. Mahmoudi and H. Khazaei, SimFaaS, CLOSER
+2021); with no idle window it is one job a request, which loads its model each time.
 """
 
 from __future__ import annotations
@@ -78,23 +79,25 @@ def serve(cluster: Cluster, app: int, request: int, now: int) -> bool:
         place = apps[app, TAIL] if cluster.terms[app, NEWEST_FIRST] else apps[app, HEAD]
         unlink(cluster, app, place)
         apps[app, IDLE] -= 1
+        met = COLD if cluster.places.ready[place] > now else WARM
     elif apps[app, REPLICAS] < cluster.terms[app, MAX_SCALE]:
         node = find_node(cluster, app)
         if node < 0:
             return False
         delays = asked.start[request], asked.pull[request], asked.boot[request]
         place = start_replica(cluster, app, node, now, delays[0], delays[1], delays[2])
+        met = COLD
     else:
         return False
-    begin(cluster, app, request, place, now)
+    begin(cluster, app, request, place, now, met)
     return True
 
 
 @compiled
-def begin(cluster: Cluster, app: int, request: int, place: int, now: int) -> None:
+def begin(cluster: Cluster, app: int, request: int, place: int, now: int, met: int) -> None:
     """Have a request computed by a replica, as soon as that is ready."""
     requests, ready = cluster.requests, max(now, cluster.places.ready[place])
-    requests.met[request] = COLD if cluster.places.ready[place] > now else WARM
+    requests.met[request] = met
     requests.begin[request], requests.end[request] = ready, ready + requests.service[request]
     requests.place[request], requests.order[request] = place, cluster.world[BEGUN]
     cluster.world[BEGUN] += 1
@@ -112,7 +115,7 @@ def release(cluster: Cluster, app: int, place: int, now: int) -> None:
     if lacks_room(cluster, place) or (terms[app, IDLE_WINDOW] == 0 and surplus):
         remove_replica(cluster, place, now)
     elif apps[app, WAITING] > 0:
-        begin(cluster, app, leave_line(cluster, app), place, now)
+        begin(cluster, app, leave_line(cluster, app), place, now, WARM)
     else:
         fall_idle(cluster, app, place, now)
 

@@ -2,10 +2,11 @@
 
 At one instant: idle windows end (by number of the application), requests end (the first begun
 first), autoscaled replicas become ready; nodes change; applications begin to be hosted; requests
-arrive (by number of the application), come again or are called by a result; patience ends;
-autoscalers look; empty nodes are shut down. Room that was freed goes at once to whoever has waited
-longest and fits. A window [now, until] takes what ends or is ready at `until` and leaves the rest
-of that instant to the next one, so that cutting a run anywhere changes nothing.
+arrive (by number of the application); requests come again or are called by a result (those that
+begin a chain, then those called by them, and so on; among them in the order in which the chains
+began); patience ends; autoscalers look; empty nodes are shut down. Room that was freed goes at once
+to whoever has waited longest and fits. A window [now, until] takes what ends or is ready at `until`
+and leaves the rest of that instant to the next one, so that cutting a run anywhere changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from sim.serving.kernel.autoscaled import (
     wake,
 )
 from sim.serving.kernel.compiled import compiled, compiled_apart
-from sim.serving.kernel.keepalive import expire, fall_idle, release, remove_idle, serve, serve_waiting
+from sim.serving.kernel.keepalive import (
+    expire,
+    fall_idle,
+    release,
+    remove_idle,
+    serve,
+    serve_waiting,
+)
 from sim.serving.kernel.nodes import find_node, lacks_room, shut_down, start_replica
 from sim.serving.kernel.outcome import Outcome
 from sim.serving.kernel.queues import (
@@ -54,6 +62,7 @@ from sim.serving.kernel.state import (
     KEEP_ALIVE,
     KINDS_APART,
     LAST_ARRIVAL,
+    LIVING,
     MAX_SCALE,
     MIN_SCALE,
     MODE,
@@ -162,9 +171,8 @@ def _happen(cluster: Cluster, now: int, kind: int, what: int) -> None:
     if kind == EXPIRE:
         expire(cluster, what, now)
     elif kind == READY:
-        app = cluster.places.app[what]
-        add_load(cluster, app, now)
-        assign(cluster, app, now)
+        add_load(cluster, what, now)
+        assign(cluster, what, now)
     elif kind == HOST:
         _host(cluster, what, now)
     elif kind == CALL:
@@ -180,13 +188,13 @@ def _happen(cluster: Cluster, now: int, kind: int, what: int) -> None:
 
 @compiled_apart
 def _host(cluster: Cluster, app: int, now: int) -> None:
-    """Begin with the first replicas."""
-    terms = cluster.terms[app]
-    first = terms[MIN_SCALE]
+    """Begin with the first replicas, as far as requests before have not had them started."""
+    mine, terms = cluster.apps[app], cluster.terms[app]
+    first, there = terms[MIN_SCALE], mine[REPLICAS]
     if terms[MODE] != KEEP_ALIVE:
-        first = max(first, terms[INITIAL_SCALE])
+        first, there = max(first, terms[INITIAL_SCALE]), mine[LIVING]
         wake(cluster, app, now)
-    have_started(cluster, app, min(first, terms[MAX_SCALE]), now)
+    have_started(cluster, app, min(first, terms[MAX_SCALE]) - there, now)
 
 
 @compiled

@@ -192,11 +192,13 @@ def _not_yet_zero(cluster: Cluster, app: int, now: int, replicas: int) -> int:
     if replicas > 0 or mine[WAITING] + mine[COMPUTING_OF] > 0:
         mine[IDLE_SINCE] = -1
         return max(replicas, 1)
-    if mine[LIVING] == 0:
-        return 0
-    if mine[IDLE_SINCE] < 0:
-        mine[IDLE_SINCE] = now
-    return 1 if now - mine[IDLE_SINCE] < cluster.terms[app, TO_ZERO] else 0
+    if mine[LIVING] > 0:
+        if mine[IDLE_SINCE] < 0:
+            mine[IDLE_SINCE] = now
+        if now - mine[IDLE_SINCE] < cluster.terms[app, TO_ZERO]:
+            return 1
+    mine[IDLE_SINCE] = -1
+    return 0
 
 
 @compiled

@@ -23,10 +23,10 @@ class Kind(IntEnum):
 
     EXPIRE = 0  # an idle window ends; by number of the application
     END = 1  # a request ends; the first begun is the first
-    READY = 2  # a replica of an autoscaled application is ready
+    READY = 2  # a replica of an autoscaled application is ready; by number of the application
     HOST = 3  # an application is there from now on; from here on: not at the end of a window
     ARRIVAL = 4  # requests come; by number of the application
-    CALL = 5  # a request comes again, or is called by the result of another
+    CALL = 5  # a request comes again, or is called by the result of another; by its number
     PATIENCE = 6  # of who has waited longest ends
     REVIEW = 7  # an autoscaler looks
     EMPTY = 8  # a node has been empty for long enough
@@ -116,7 +116,7 @@ class App(IntEnum):
     ACTIVE_SINCE = 23  # begin of the first bucket with load, after a stable window without; -1
     PANIC_SINCE = 24  # when load was last above the panic threshold; -1
     PANIC_REPLICAS = 25  # the most wanted since panic began
-    IDLE_SINCE = 26  # since when no replica has been wanted; -1
+    IDLE_SINCE = 26  # since when none of the replicas has been wanted; -1
 
 
 class Nodes(NamedTuple):
