@@ -26,6 +26,7 @@ from analysis import scenarios
 from analysis.complaints import explain
 from analysis.federations import packaged, register
 from analysis.progress import say
+from analysis.warmup import compile_kernel
 from sim.errors import AiaasError, ConfigError
 
 VERBS = {
@@ -83,6 +84,8 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
     ):
         for job in _jobs(overrides, multirun=_is_multirun(arguments)):
             module.prepare(_composed(verb, job))
+        if verb != "validate":
+            compile_kernel()
     return _through_hydra(verb, module, arguments)
 
 

@@ -28,7 +28,7 @@ from sim.plan.reader import ColdStart, Reader, Work
 from sim.plan.traffic import PoissonReader, intensity
 from sim.rng import Streams
 from sim.serving.cluster import Done, ServingCluster, Tenant, Window
-from sim.serving.hosting import REQUESTS_A_WINDOW
+from sim.serving.hosting import requests_a_window
 from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.kernel.outcome import Outcome
 from sim.serving.kernel.scaling import EXPOSED_SERVICE, Autoscaler
@@ -78,7 +78,7 @@ def windows(cluster: ServingCluster, until: int, requests: float) -> Iterator[Wi
         until: End, ticks.
         requests: How many are expected until then.
     """
-    edges = np.linspace(cluster.now, until, 2 + int(requests / REQUESTS_A_WINDOW))[1:]
+    edges = np.linspace(cluster.now, until, 2 + int(requests / requests_a_window(1)))[1:]
     for edge in edges.astype(np.int64).tolist():
         yield cluster.play(edge)
 
@@ -132,7 +132,8 @@ def keep_alive() -> list[Measure]:
     few = part_of(many, slice(FEW))
     until, all_until = (int(asked.arrival[-1]) + 1 for asked in (few, many))
     twin = _twin(KEPT, few, until)
-    twin_s, _ = seconds(twin.play)
+    twin_s = min(seconds(_twin(KEPT, few, until).play)[0] for _ in range(2))
+    twin.play()
     differ = _differing(KEPT, few, until, twin)  # compiles
     ours = seconds(lambda: _sums(KEPT, many, all_until), times=5)[0] / MANY
     processes_s, processes = _fastest(lambda: ProcessPool(few, KEPT.idle_window))
@@ -140,13 +141,17 @@ def keep_alive() -> list[Measure]:
     to_the_end = _sums(KEPT, few, int((few.arrival + few.service + few.start).max()) + 1)
     cold = sum(row[2] == Outcome.COLD for row in processes.rows)
     wrong = abs(to_the_end.cold - callbacks.cold) + abs(to_the_end.cold - cold)
-    ratio = {"process": processes_s / FEW / ours, "callbacks": callbacks_s / FEW / ours}
+    ratio = {
+        "process": twin_s / FEW / ours,  # the same semantics, a process for each request
+        "bare": processes_s / FEW / ours,
+        "callbacks": callbacks_s / FEW / ours,
+    }
     name = "serving.keep_alive_against"
     return [
         at_most("serving.keep_alive_differs_from_the_twin", differ, "results", 0),
         at_most("serving.cold_starts_differ_from_simpy", wrong, "cold", 0),
-        Measure(f"{name}_the_twin", twin_s / FEW / ours, "ratio"),
-        at_least(f"{name}_bare_processes", ratio["process"], "ratio", LEAST["process"]),
+        at_least(f"{name}_processes", ratio["process"], "ratio", LEAST["process"]),
+        Measure(f"{name}_bare_processes", ratio["bare"], "ratio"),
         at_least(f"{name}_callbacks", ratio["callbacks"], "ratio", LEAST["callbacks"]),
         Measure("serving.keep_alive_requests_per_second", 1.0 / ours, "1/s"),
     ]

@@ -35,7 +35,7 @@ def run_many(
         The reduced results; an error in a run is raised here, with its reason.
 
     Raises:
-        EngineError: When a worker process ended (killed, out of memory); the rest is not waited for.
+        EngineError: When a worker process ended (killed, out of memory); nobody waits for the rest.
     """
     parallel = Parallel(n_jobs=jobs, return_as="generator", batch_size=batch)
     try:

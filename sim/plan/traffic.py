@@ -21,7 +21,7 @@ from sim.ticks import TICKS_PER_H, ticks
 from sim.timeline import ProjectCalendar
 from sim.units import MONTH_H, FloatArray, IntArray
 
-BLOCK = 65_536  # arrivals drawn at a time, at most
+BLOCK = 16_384  # arrivals drawn at a time, at most
 FIRST_BLOCK = 256
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from sim.errors import EngineError
-from sim.plan.calls import Calls
 from sim.plan.reader import Reader
+from sim.serving.intake import Intake
 from sim.serving.kernel import loop
 from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.kernel.outcome import Outcome
@@ -102,6 +103,14 @@ class Done:
     end: IntArray
     outcome: IntArray
 
+    def by_app(self, count: int) -> list[Done]:
+        """Return those of each of `count` applications."""
+        order = np.argsort(self.app, kind="stable")
+        edges = np.searchsorted(self.app[order], np.arange(count + 1))
+        columns = (self.app, self.arrival, self.begin, self.end, self.outcome)
+        sorted_ = [column[order] for column in columns]
+        return [Done(*(c[a:b] for c in sorted_)) for a, b in pairwise(edges.tolist())]
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -139,10 +148,7 @@ class ServingCluster:
         """Start without nodes."""
         self.tenants, self.now = list(tenants), now
         count = len(self.tenants)
-        self._levels = _levels(self.tenants)
-        self._depth = np.zeros(count, np.int64)
-        for depth, apps in enumerate(self._levels):
-            self._depth[apps] = depth
+        self._intake = Intake([t.reader for t in tenants], [t.then for t in tenants])
         looks = max([_looks_back(t.policy) for t in self.tenants], default=0)
         events = np.zeros((2, 4 * count + 64), np.int64)
         self._state = Cluster(
@@ -244,31 +250,10 @@ class ServingCluster:
             state.starts[app] = drawn
 
     def _take_requests(self, until: int) -> None:
-        """Join what is left of the last window with what comes in the next one."""
-        old, new = self._state.requests, self._new_requests(until)
-        left = np.flatnonzero(old.outcome < 0)
-        depth = self._depth[old.app[left]]
-        moved = np.full(len(old.app) + 1, NOBODY)  # the last one stands for nobody
-        parts: list[Requests] = []
-        first: list[int] = []
-        size = 0
-        for level, came in enumerate(new):
-            mine = left[depth == level]
-            moved[mine] = size + np.arange(len(mine))
-            parts += [Requests(*(column[mine] for column in old)), came]
-            first.append(size + len(mine))
-            size += len(mine) + len(came.app)
-        for part in parts[::2]:
-            part.then[:], part.behind[:] = moved[part.then], moved[part.behind]
-        for level, came in enumerate(new[:-1]):
-            came.then[came.then >= 0] += first[level + 1]
-        self._renumber(moved, _joined(parts))
-        self._state.world[[NEXT, LAST_ARRIVAL]] = first[0], first[0] + len(new[0].app)
-
-    def _renumber(self, moved: IntArray, requests: Requests) -> None:
-        """Use other requests, and other numbers of those that stay."""
-        state = self._state
-        computing = np.zeros(len(requests.app), np.int64)
+        """Use the requests of the next window, and other numbers of those that stay."""
+        taken = self._intake.take(self._state.requests, self.now, until)
+        state, moved = self._state, taken.moved
+        computing = np.zeros(len(taken.requests.app), np.int64)
         inside = state.world[COMPUTING]
         computing[:inside] = moved[state.computing[:inside]]
         waits = state.apps[:, WAITING] > 0
@@ -277,75 +262,8 @@ class ServingCluster:
         ranks = state.agenda.rank[: state.world[PLANNED]]
         calls = ranks // KINDS_APART == CALL
         ranks[calls] = CALL * KINDS_APART + moved[ranks[calls] % KINDS_APART]
-        self._state = state._replace(requests=requests, computing=computing)
-
-    def _new_requests(self, until: int) -> list[Requests]:
-        """Return the requests that come before `until`, then those their results are, and so on."""
-        heads = [(app, self.tenants[app].reader.until(until)) for app in self._levels[0]]
-        levels = [_in_order(heads)]
-        came = levels[0].arrival
-        if len(came) and (came[0] < self.now or came[-1] >= until or (came[1:] < came[:-1]).any()):
-            raise EngineError(
-                "requests out of order or outside of it", "window",
-                f"ascending ones from {self.now} to before {until}", [int(came[0]), int(came[-1])],
-            )  # fmt: skip
-        for apps in self._levels[1:]:
-            callers = levels[-1]
-            called = [self._called(callers, app) for app in apps]
-            by = np.concatenate([by for _, by in called])
-            order = np.argsort(by)
-            callers.then[by[order]] = np.arange(len(by))
-            requests = _joined([requests for requests, _ in called])
-            levels.append(Requests(*(column[order] for column in requests)))
-        return levels
-
-    def _called(self, callers: Requests, app: int) -> tuple[Requests, IntArray]:
-        """Return the requests to an application that others call, and by whom."""
-        by = np.flatnonzero(
-            np.array([t.then == app for t in self.tenants], np.bool_)[callers.app]
-        )
-        return _as_requests(app, self.tenants[app].reader.results(len(by))), by
-
-
-def _levels(tenants: Sequence[Tenant]) -> list[list[int]]:
-    """Return who is called by nobody, who by those, and so on."""
-    calls = {app: t.then for app, t in enumerate(tenants) if t.then is not None}
-    if not set(calls.values()) <= set(range(len(tenants))):
-        raise EngineError("calls nobody", "chain", f"numbers of {len(tenants)} applications", calls)
-    if len(set(calls.values())) < len(calls):
-        raise EngineError("called by several", "chain", "one caller for each application")
-    level = [app for app in range(len(tenants)) if app not in calls.values()]
-    levels, known = [level], set(level)
-    while level := [calls[app] for app in level if app in calls]:
-        levels.append(level)
-        known |= set(level)
-    if len(known) < len(tenants):
-        raise EngineError("calls itself", "chain", "a chain with a beginning")
-    return levels
-
-
-def _in_order(of_apps: list[tuple[int, Calls]]) -> Requests:
-    """Return the requests to all applications in order of arrival, then of the applications."""
-    merged = _joined([_as_requests(app, asked) for app, asked in of_apps])
-    if len(of_apps) < 2:
-        return merged
-    order = np.argsort(merged.arrival, kind="stable")
-    return Requests(*(column[order] for column in merged))
-
-
-def _joined(parts: Sequence[Requests]) -> Requests:
-    some = [part for part in parts if len(part.app)]
-    if len(some) == 1:
-        return some[0]
-    return Requests(*(np.concatenate(c) for c in zip(no_requests(), *some, strict=True)))
-
-
-def _as_requests(app: int, asked: Calls) -> Requests:
-    requests = no_requests(len(asked.arrival))
-    requests.app[:] = app
-    for name, column in zip(Calls._fields, asked, strict=True):
-        getattr(requests, name)[:] = column
-    return requests
+        state.world[[NEXT, LAST_ARRIVAL]] = taken.first, taken.last
+        self._state = state._replace(requests=taken.requests, computing=computing)
 
 
 def _done(requests: Requests, which: IntArray, outcome: IntArray) -> Done:

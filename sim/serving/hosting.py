@@ -15,14 +15,19 @@ from sim.engine.logs import QUANTILES, Answers, ClusterMonth, Logs, ServedMonth
 from sim.engine.loop import Loop, Order
 from sim.entities import Federation
 from sim.plan.hosting import Hosted
-from sim.serving.cluster import ServingCluster, Tenant, Window
+from sim.serving.cluster import Done, ServingCluster, Tenant
 from sim.serving.kernel.outcome import Outcome
 from sim.serving.latency import Histogram, Served
 from sim.serving.settings import policy_of
 from sim.ticks import NEVER, TICKS_PER_H, ticks
 from sim.units import FloatArray, IntArray
 
-REQUESTS_A_WINDOW = 50_000  # expected ones; what is played does not depend on it
+LEAST_A_WINDOW, LEAST_OF_EACH = 20_000, 200  # requests expected in a window of a cluster
+
+
+def requests_a_window(applications: int) -> int:
+    """Return how many requests a window should have at least."""
+    return max(LEAST_A_WINDOW, LEAST_OF_EACH * applications)
 
 
 class HostingCluster:
@@ -78,8 +83,12 @@ class HostingCluster:
         ]
 
     def _windows(self, expected: FloatArray) -> FloatArray:
-        """Return where windows end, h: each month in equal parts, fewer requests in each."""
-        parts = 1 + (expected // REQUESTS_A_WINDOW).astype(np.int64)
+        """Return where windows end, h: each month in equal parts, with enough requests in each.
+
+        What is played does not depend on them. Small ones stay in the cache of the processor; too
+        small ones cost more than what is played in them.
+        """
+        parts = 1 + (expected // requests_a_window(len(self.keys))).astype(np.int64)
         edges = [
             np.linspace(since, until, count + 1)[1:]
             for (since, until), count in zip(pairwise(self.edges_h), parts, strict=True)
@@ -107,10 +116,10 @@ class HostingCluster:
         """Play a window; close the month if it ends there."""
         window = self.play.play(until)
         self.node_ticks += window.provisioned
-        for app, served in enumerate(self.served):
-            served.add(window, app)
-            if self.keeps[app]:
-                self.answers[app].append(_by_hour(window, app))
+        for app, done in enumerate(window.done.by_app(len(self.keys))):
+            self.served[app].add(done, int(window.allocated[app]), int(window.active[app]))
+            if self.keeps[app] and len(done.end):
+                self.answers[app].append(_by_hour(done))
         if until == self.edges_h[self.month + 1] * TICKS_PER_H:
             self._close_month()
 
@@ -139,11 +148,10 @@ class HostingCluster:
                 self.logs.answers.append(given)
 
 
-def _by_hour(window: Window, app: int) -> tuple[IntArray, IntArray]:
+def _by_hour(done: Done) -> tuple[IntArray, IntArray]:
     """Return the ends of the hours in which answers were given, and how many were in each."""
-    done = window.done
-    answered = (done.app == app) & (done.outcome <= Outcome.COLD)
-    return np.unique(-(-done.end[answered] // TICKS_PER_H), return_counts=True)
+    end = done.end[done.outcome <= Outcome.COLD]
+    return np.unique(-(-end // TICKS_PER_H), return_counts=True)
 
 
 def _quantiles_s(of: Histogram) -> tuple[float, ...] | None:

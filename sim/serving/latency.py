@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sim.serving.cluster import Window
+from sim.serving.cluster import Done
 from sim.serving.kernel.outcome import Outcome
 from sim.ticks import TICKS_PER_S
 from sim.units import FloatArray, IntArray
@@ -65,19 +65,16 @@ class Served:
     allocated: int = 0
     active: int = 0
 
-    def add(self, window: Window, app: int) -> None:
-        """Add what an application, given by its number, did in a window."""
-        self.allocated += int(window.allocated[app])
-        self.active += int(window.active[app])
-        done = window.done
-        mine = np.flatnonzero(done.app == app)
-        if not len(mine):
+    def add(self, done: Done, allocated: int, active: int) -> None:
+        """Add what the application did in a window."""
+        self.allocated += allocated
+        self.active += active
+        if not len(done.outcome):
             return
-        outcome = done.outcome[mine]
-        self.outcomes += np.bincount(outcome, minlength=len(Outcome))
-        served = mine[outcome <= Outcome.COLD]
-        self.waited.add(done.begin[served] - done.arrival[served])
-        self.response.add(done.end[served] - done.arrival[served])
+        self.outcomes += np.bincount(done.outcome, minlength=len(Outcome))
+        served = done.outcome <= Outcome.COLD
+        self.waited.add((done.begin - done.arrival)[served])
+        self.response.add((done.end - done.arrival)[served])
 
     @property
     def invocations(self) -> int:

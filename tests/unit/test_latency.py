@@ -49,7 +49,8 @@ def test_a_month_is_the_sum_of_its_windows() -> None:
         cluster = ServingCluster([Tenant(pool, 1, 1, GivenReader(failing), no_starts)])
         cluster.add_nodes(1, 10, 10)
         for until in edges:
-            served.add(cluster.play(until), 0)
+            window = cluster.play(until)
+            served.add(window.done, int(window.allocated[0]), int(window.active[0]))
         return served
 
     end = 60_000 * TICKS_PER_S

@@ -25,7 +25,10 @@ def test_values_are_put_and_scaled_everywhere_a_star_stands() -> None:
     before = deepcopy(DATA)
     change = Change({"a.*.new": {"deep": 1}, "b": None}, {"a.*.n": 10.0})
     assert changed(DATA, change, "here") == {
-        "a": {"x": {"n": 20.0, "on": True, "new": {"deep": 1}}, "y": {"n": 30.0, "new": {"deep": 1}}},
+        "a": {
+            "x": {"n": 20.0, "on": True, "new": {"deep": 1}},
+            "y": {"n": 30.0, "new": {"deep": 1}},
+        },
         "b": None,
     }
     assert before == DATA

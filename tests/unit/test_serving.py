@@ -126,7 +126,8 @@ def test_windows_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     world = plan(of, invocations=asked)
     expected = replace(world.hosted["case/app"], expected=np.array([900.0, 1100.0]))
     of_many = replace(world, hosted={"case/app": expected})
-    monkeypatch.setattr(hosting, "REQUESTS_A_WINDOW", 20)
+    monkeypatch.setattr(hosting, "LEAST_A_WINDOW", 20)
+    monkeypatch.setattr(hosting, "LEAST_OF_EACH", 1)
     many, one = play(of, of_many, FREE), play(of, world, FREE)
     assert many.served == one.served
     kept = [np.repeat(logs.answers[0].hour, logs.answers[0].count).tolist() for logs in (many, one)]

@@ -36,7 +36,7 @@ def compiled_apart(function: F) -> F:
 
 def _compiled(function: F, inline: str) -> F:
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_cache())
+    numba.config.CACHE_DIR = str(cache_folder())
     options: dict[str, Any] = {"cache": True, "fastmath": False, "inline": inline}
     try:
         try:
@@ -47,7 +47,7 @@ def _compiled(function: F, inline: str) -> F:
         numba.config.CACHE_DIR = before
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """Return the folder of compiled code: beside this file, or in the user's cache."""
     here = Path(__file__).parent
     sources = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
