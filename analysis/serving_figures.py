@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figure_style import (
     COLOURS,
@@ -22,11 +22,11 @@ from analysis.figure_style import (
 )
 from analysis.frames import require
 
-GROWTH = {  # measure: label, whether its axis is logarithmic
-    "replicas": ("replica-hours a year", True),
-    "nodes": ("node-hours a year", True),
-    "cold_share": ("share of cold starts", False),
-    "wait_p95": ("wait, 95 % quantile, s", True),
+GROWTH = {  # measure: label, where its axis turns from linear to logarithmic
+    "replicas": ("replica-hours a year", 1.0),
+    "nodes": ("node-hours a year", 1.0),
+    "cold_share": ("share of cold starts", None),
+    "wait_p95": ("wait, 95 % quantile, s", 1.0),
 }
 _COLUMNS = ["series", "at", "cluster", "kind", "measure", "p05", "p50", "p95"]
 
@@ -51,8 +51,8 @@ def draw_growth(table: pd.DataFrame, folder: Path, name: str, axis: str) -> Path
     figure = new_figure(WIDE_IN, 0.5 + 1.9 * len(rows))
     panels = figure.subplots(len(rows), len(GROWTH), sharex=True, squeeze=False)
     for line, ((cluster, kind), mine) in zip(panels, rows, strict=True):
-        for axes, (measure, (label, logarithmic)) in zip(line, GROWTH.items(), strict=True):
-            _panel(axes, mine[mine["measure"] == measure], logarithmic)
+        for axes, (measure, (label, linear)) in zip(line, GROWTH.items(), strict=True):
+            _panel(axes, mine[mine["measure"] == measure], linear)
             axes.set_ylabel(label, fontsize=FONT_PT)
         line[0].set_title(f"{cluster} ({kind})", fontsize=FONT_PT, loc="left")
     figure.supxlabel(axis, fontsize=FONT_PT)
@@ -64,7 +64,7 @@ def draw_growth(table: pd.DataFrame, folder: Path, name: str, axis: str) -> Path
     return save(figure, table, folder, name)
 
 
-def _panel(axes: Axes, table: pd.DataFrame, logarithmic: bool) -> None:
+def _panel(axes: Axes, table: pd.DataFrame, linear: float | None) -> None:
     plain_axes(axes)
     for place, (series, mine) in enumerate(table.groupby("series", sort=False)):
         ordered, colour = mine.sort_values("at"), COLOURS[place % len(COLOURS)]
@@ -76,12 +76,16 @@ def _panel(axes: Axes, table: pd.DataFrame, logarithmic: bool) -> None:
             marker=MARKERS[place % len(MARKERS)], markersize=3, linewidth=1.1, label=str(series),
         )  # fmt: skip
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(10))
+    axes.xaxis.set_major_locator(LogLocator(10, numticks=9))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}×"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if logarithmic and len(table) and (table["p05"] > 0.0).all():
+    axes.xaxis.set_minor_locator(NullLocator())
+    if linear is None:
+        axes.set_ylim(0.0, 1.02)
+        return
+    if len(table) and table["p05"].min() >= linear:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.set_ylim(bottom=0.0, top=1.02 if not logarithmic else None)
+        axes.set_yscale("symlog", linthresh=linear)
+        axes.set_ylim(bottom=0.0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_minor_locator(NullLocator())

@@ -100,7 +100,9 @@ def draw_ledgers(table: pd.DataFrame, folder: Path, name: str) -> Path:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: thousands(value, 3)))
     axes.set_ylabel(f"CPU-h, {SITE}", fontsize=FONT_PT)
     axes.set_xticks(range(len(periods)), periods, fontsize=SMALL_PT)
-    axes.legend(fontsize=SMALL_PT, frameon=False, labelcolor=GREY, loc="outside upper right")
+    figure.legend(
+        fontsize=SMALL_PT, frameon=False, labelcolor=GREY, loc="outside upper center", ncols=4
+    )
     return save(figure, table, folder, name)
 
 
@@ -121,9 +123,11 @@ def ledger_table(table: pd.DataFrame) -> str:
 def growth_table(table: pd.DataFrame) -> str:
     """Return the comparison as Markdown: a row for each cluster, series and place on the axis."""
     rows = []
-    for (cluster, kind, series, at), mine in table.groupby(
-        ["cluster", "kind", "series", "at"], sort=False
+    order = {series: place for place, series in enumerate(table["series"].unique())}
+    for (cluster, kind, _, at), mine in table.assign(place=table["series"].map(order)).groupby(
+        ["cluster", "kind", "place", "at"]
     ):
+        series = mine["series"].iloc[0]
         found = mine.set_index("measure")
         cells = {"cluster": f"{cluster} ({kind})", "": str(series), "calls": f"{at:,.0f}×"}
         for measure, title in MEASURES.items():

@@ -125,9 +125,9 @@ class Knative:
     """Parameters of Knative's pod autoscaler; its names (units added) and defaults.
 
     `container_concurrency` is 1 as OSCAR sets it. The last replica goes when nothing has been
-    wanted for the longer of grace and retention period.
+    wanted for the longer of grace and retention period. The timeout ends waiting, not computing.
 
-    Source: Knative Serving 1.15, ConfigMap `config-autoscaler`.
+    Source: Knative Serving 1.15, ConfigMaps `config-autoscaler` and `config-defaults`.
     """
 
     tick_interval_s: Positive = 2.0
@@ -141,6 +141,7 @@ class Knative:
     max_scale_down_rate: Annotated[float, Ge(1.001)] = 2.0
     scale_to_zero_grace_period_s: NonNegative = 30.0
     scale_to_zero_pod_retention_period_s: NonNegative = 0.0
+    revision_timeout_s: Positive = 300.0
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,8 @@ class Application:
         min_scale: Replicas that are always there; None: 1 if `exposed`, else 0.
         max_scale: Most replicas, of an `async` application jobs at a time; None: 10 if `exposed`
             (OSCAR), else no limit.
-        timeout_s: How long a request waits before it gives up, s; None: for ever.
+        timeout_s: How long a request waits before it gives up, s; None: what Knative allows
+            (`revision_timeout_s`) if `sync`, else for ever.
         queue_most: How many may wait; None: any number.
         knative: How a `sync` application scales.
         autoscaler: How an `exposed` one does.

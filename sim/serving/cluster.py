@@ -39,6 +39,7 @@ from sim.serving.kernel.state import (
     START_FOR,
     STARTED,
     WAITING,
+    WAITING_ALL,
     Agenda,
     Cluster,
     Mode,
@@ -227,6 +228,11 @@ class ServingCluster:
         requests = self._state.requests
         open_ = (requests.outcome < 0) & (requests.arrival < NEVER)
         return np.bincount(requests.app[open_], minlength=len(self.tenants))
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return int(self._state.world[WAITING_ALL])
 
     def _grow(self) -> None:
         """Give the kernel what it stopped for the want of."""

@@ -100,7 +100,7 @@ class HostingCluster:
         for time_h, nodes in self.joins:
             self.loop.at(time_h, Order.CAPACITY, self._join, nodes)
         for time_h in self.windows_h[:-1].tolist():
-            self.loop.at(time_h, Order.CAPACITY, self._play, int(time_h * TICKS_PER_H))
+            self.loop.at(time_h, Order.CAPACITY, self._end_window, time_h)
 
     def _join(self, nodes: int) -> None:
         self._play(int(self.loop.now_h * TICKS_PER_H))
@@ -111,6 +111,12 @@ class HostingCluster:
             on=scaling is None,
         )  # fmt: skip
         self.nodes = nodes
+
+    def _end_window(self, time_h: float) -> None:
+        """Play to the end of a window; a long queue, which is copied each time, waits for more."""
+        month_ends = time_h == self.edges_h[self.month + 1]
+        if month_ends or self.play.waiting <= 2 * requests_a_window(len(self.keys)):
+            self._play(int(time_h * TICKS_PER_H))
 
     def _play(self, until: int) -> None:
         """Play a window; close the month if it ends there."""

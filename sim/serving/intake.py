@@ -74,25 +74,26 @@ class Intake:
         left = np.flatnonzero(old.outcome < 0)
         depth = self._depth[old.app[left]]
         moved = np.full(len(old.app) + 1, NOBODY)
-        places, size = [], 0
-        for level, came in enumerate(new):
-            stays = left[depth == level]
-            moved[stays] = size + np.arange(len(stays))
-            places.append((size + len(stays), size + len(stays) + len(came.app)))
-            size = places[-1][1]
-        requests = no_requests(size)
-        for column, before in zip(requests, old, strict=True):
-            column[moved[left]] = before[left]
-        requests.then[moved[left]] = moved[old.then[left]]
-        requests.behind[moved[left]] = moved[old.behind[left]]
-        for level, (came, (first, last)) in enumerate(zip(new, places, strict=True)):
+        stays = [left[depth == level] for level in range(len(new))]
+        edges = [0]  # of what stays and what is new, level by level
+        for mine, came in zip(stays, new, strict=True):
+            edges += [edges[-1] + len(mine), edges[-1] + len(mine) + len(came.app)]
+        requests = no_requests(edges[-1])
+        for level, (mine, came) in enumerate(zip(stays, new, strict=True)):
+            begin, first, last = edges[2 * level : 2 * level + 3]
+            moved[mine] = np.arange(begin, first)
+            for column, before in zip(requests, old, strict=True):
+                np.take(before, mine, out=column[begin:first], mode="clip")
             requests.app[first:last] = came.app
             for name, drawn in zip(Calls._fields, came.calls, strict=True):
                 getattr(requests, name)[first:last] = drawn
             calls = came.then >= 0
             if calls.any():
-                requests.then[first:last][calls] = came.then[calls] + places[level + 1][0]
-        return Taken(requests, moved, *places[0])
+                requests.then[first:last][calls] = came.then[calls] + edges[2 * level + 3]
+        for begin, first in zip(edges[:-1:2], edges[1::2], strict=True):
+            for column in (requests.then, requests.behind):
+                column[begin:first] = moved[column[begin:first]]
+        return Taken(requests, moved, edges[1], edges[2])
 
     def _new(self, now: int, until: int) -> list[Came]:
         """Return what comes before `until`, then what the results of that call, and so on."""

@@ -47,7 +47,7 @@ def _knative(application: Application) -> Autoscaler:
         scale_to_zero=_ticks(
             max(knative.scale_to_zero_grace_period_s, knative.scale_to_zero_pod_retention_period_s)
         ),
-        timeout=_patience(application),
+        timeout=_ticks(application.timeout_s or knative.revision_timeout_s),
         queue=_queue(application),
     )
 

@@ -249,3 +249,44 @@ def test_compare_plays_a_scenario_of_ones_own(capsys, here) -> None:
     out = capsys.readouterr().out
     assert "Does a kept replica spare its users the cold start?" in out
     assert json.loads((folder / "manifest.json").read_text())["status"] == "finished"
+
+
+TRACE = "app,func,end_timestamp,duration\na,f,10.5,0.5\na,f,12.0,2.0\nb,g,19.0,1.0\n"
+REPLAY = "{trace: day, repeat: false}"
+
+
+def _with_trace(here: Path, text: str) -> str:
+    """Make a federation whose application replays a trace; return it as an argument."""
+    folder = _own_federation(here)
+    (folder / "calls.csv").write_text(text)
+    federation = (folder / "federation.yaml").read_text()
+    traces = "traces: {day: {file: calls.csv, layout: azure_2021, select: a}}\n"
+    replayed = federation.replace("growth_per_month: 0.1}", f"replay: {REPLAY}}}")
+    assert replayed != federation
+    (folder / "federation.yaml").write_text(replayed + traces)
+    return "federation=./mine"
+
+
+def test_a_trace_of_ones_own_is_replayed(capsys, here) -> None:
+    """A trace would not be read, or other calls be played than those of the application."""
+    mine = _with_trace(here, TRACE)
+    assert run(["run", mine, "parameters=configured", "jobs=1"]) == 0
+    (folder,) = (here / "outputs" / "run").iterdir()
+    table = pd.read_parquet(folder / "serving.parquet")
+    assert table["invocations"].sum() == 2
+    assert table["busy_s"].sum() == pytest.approx(2.5, abs=1e-5)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert len(manifest["input_sha256"]["calls.csv"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TRACE.replace("0.5", "soon", 1), "calls.csv"),
+        (TRACE.replace("a,f", "c,f"), "no such application"),
+        ("", "calls.csv"),
+    ],
+)
+def test_bad_traces_are_one_line_and_exit_2(text, said, capsys, here) -> None:
+    """A broken trace would end in a traceback, or be played as far as it goes."""
+    assert said in _refused(capsys, here, "run", _with_trace(here, text))

@@ -138,7 +138,7 @@ def test_windows_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_are_those_of_the_platforms() -> None:
     """A default would differ from Knative's, Kubernetes' or what was configured."""
     sync = policy_of(application(kind=ApplicationKind.SYNC))
-    assert sync == Autoscaler(timeout=NEVER)
+    assert sync == Autoscaler(timeout=300 * TICKS_PER_S)
     assert policy_of(application(kind=ApplicationKind.EXPOSED)) == EXPOSED_SERVICE._replace(
         panic_window=15 * TICKS_PER_S, timeout=NEVER
     )
