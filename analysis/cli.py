@@ -74,7 +74,7 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         register(folder)
     for path in scenarios.packaged().values():
         scenarios.register(path)
-    arguments = [_own_scenario(_own_federation(a)) for a in arguments]
+    arguments = [_with_defaults(_own_scenario(_own_federation(a))) for a in arguments]
     module = importlib.import_module(f"analysis.verbs.{verb}")
     overrides = [a for a in arguments if not a.startswith("-")]
     if not any(
@@ -121,6 +121,15 @@ def _own_scenario(argument: str) -> str:
         expected = f"{', '.join(known)} or the path of a YAML file"
         raise ConfigError("unknown scenario", "scenario", expected, value, known)
     return argument
+
+
+def _with_defaults(argument: str) -> str:
+    """Let an override set a value of the federation that its YAML leaves at the default.
+
+    Hydra knows only the keys that are written down; what no entity has is refused when the
+    federation is built.
+    """
+    return f"++{argument}" if argument.startswith("federation.") else argument
 
 
 def _jobs(overrides: list[str], multirun: bool) -> list[list[str]]:

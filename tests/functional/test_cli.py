@@ -42,6 +42,11 @@ def _refused(capsys, here: Path, *arguments: str) -> str:
         (["run", "federation=tiny", "+replicats=2"], "did you mean 'replicates'"),
         (["run", "federation=tiny", "+federation.demand.hold=2"], "did you mean 'hold_h'"),
         (["run", "federation=tiny", "federation.demand.hold=2"], "did you mean 'hold_h'"),
+        (["run", "federation=tiny", "federation.demnd.hold_h=2"], "did you mean 'demand'"),
+        (
+            ["run", "federation=tiny", "federation.applications.classifier.min_scal=2"],
+            "did you mean 'min_scale'",
+        ),
         (["run", "federation=tiny", "replicates=two"], "a whole number"),
         (["run", "federation=tiny", "replicates=0"], "at least 1"),
         (["run", "federation=tiny", "seed=-1"], "0 or more"),
@@ -108,6 +113,15 @@ def test_missing_file_is_named(capsys, here) -> None:
     """A federation without its figures would fail with a traceback."""
     (_own_federation(here) / "observations.csv").unlink()
     assert "observations.csv" in _refused(capsys, here, "run", "federation=./mine")
+
+
+def test_a_value_left_at_its_default_can_be_overridden(here) -> None:
+    """Only values that the YAML writes down could be set on the command line."""
+    kept = "federation.applications.classifier.min_scale=1"
+    assert run(["run", "federation=tiny", "parameters=configured", "jobs=1", kept]) == 0
+    (folder,) = (here / "outputs" / "run").iterdir()
+    table = pd.read_parquet(folder / "serving.parquet")
+    assert table["cold"].sum() < 0.1 * table["invocations"].sum()
 
 
 def test_run_writes_the_declared_tables(capsys, here) -> None:
