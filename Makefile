@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help project test test-fast calibrate golden bench validate-serving docs docs-check lint clean
+.PHONY: help project test test-fast calibrate golden bench backcast validate-serving docs docs-check lint clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ golden: $(VENV)/.made-dev  ## write the golden results anew (raise sim.MODEL_VER
 
 bench: $(VENV)/.made-dev  ## all benchmarks, results in benchmarks/results.json
 	$(BIN)/python -m benchmarks
+
+backcast: $(VENV)/.made  ## fit on earlier figures, predict the later ones, write docs/backcast
+	$(BIN)/python -m analysis.backcast_page
 
 validate-serving: $(VENV)/.made  ## hold serving against measured AWS Lambda experiments
 	$(BIN)/python -m analysis.serving_validation

@@ -83,7 +83,7 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         for a in arguments
     ):
         for job in _jobs(overrides, multirun=_is_multirun(arguments)):
-            module.prepare(_composed(verb, job))
+            module.prepare(composed(verb, job))
         if verb != "validate":
             compile_kernel()
     return _through_hydra(verb, module, arguments)
@@ -143,7 +143,12 @@ def _jobs(overrides: list[str], multirun: bool) -> list[list[str]]:
     return [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
 
 
-def _composed(verb: str, overrides: list[str]) -> DictConfig:
+def composed(verb: str, overrides: list[str]) -> DictConfig:
+    """Return the configuration of a verb with its overrides.
+
+    Raises:
+        ConfigError: When it cannot be composed.
+    """
     chosen = [o for o in overrides if o.startswith("federation=")]
     GlobalHydra.instance().clear()
     try:

@@ -6,7 +6,6 @@ that no number there is written by hand. Without an argument it checks that the 
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,13 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.frames import AVERAGED, headline_period
+from analysis.pages import with_tables
 from analysis.report import markdown_table
 from analysis.wording import interval
-from sim.errors import DataError
 
-HOME = Path("docs") / "projection"
+PAGE, HOME = Path("README.md"), Path("docs") / "projection"
 FILES = ("projection.csv", "budgets.csv", "comparators.csv", "fit.csv", "report.md")
-_BLOCK = re.compile(r"(<!-- projection -->\n).*?(\n<!-- end of projection -->)", re.DOTALL)
 
 
 def table(summary: pd.DataFrame) -> str:
@@ -46,19 +44,16 @@ def table(summary: pd.DataFrame) -> str:
 
 
 def with_table(text: str, summary: pd.DataFrame) -> str:
-    """Return a page with the table between its marks replaced.
+    """Return the README with its table replaced.
 
     Raises:
-        DataError: When the page has no marks.
+        DataError: When it has no place for it.
     """
-    if not _BLOCK.search(text):
-        raise DataError("no place for the projection", "README.md", "<!-- projection --> marks")
-    return _BLOCK.sub(lambda m: m[1] + "\n" + table(summary) + "\n" + m[2], text)
+    return with_tables(text, {"projection": table(summary)}, PAGE)
 
 
 def main() -> None:
     """Publish a run, or check without an argument."""
-    page = Path("README.md")
     if len(sys.argv) > 1:
         run = Path(sys.argv[1])
         shutil.rmtree(HOME, ignore_errors=True)
@@ -67,10 +62,10 @@ def main() -> None:
             shutil.copy(run / name, HOME / name)
         for picture in sorted((run / "figures").glob("*.png")):
             shutil.copy(picture, HOME / "figures" / picture.name)
-    text = page.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     current = with_table(text, pd.read_csv(HOME / "projection.csv"))
     if len(sys.argv) > 1:
-        page.write_text(current, encoding="utf-8")
+        PAGE.write_text(current, encoding="utf-8")
     elif current != text:
         sys.exit("README.md does not show docs/projection/projection.csv: run analysis.frontpage")
 

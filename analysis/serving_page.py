@@ -7,7 +7,6 @@ there is written by hand. Without arguments it checks that the tables of the pag
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -28,15 +27,14 @@ from analysis.figure_style import (
     save,
 )
 from analysis.frames import headline_hypothesis, quantile_table
+from analysis.pages import with_tables
 from analysis.report import markdown_table
 from analysis.wording import interval, thousands
-from sim.errors import DataError
 from sim.units import LEDGERS
 
 PAGE, HOME = Path("docs") / "serving.md", Path("docs") / "serving"
 SITE = "WaltonCloud"  # exists for applications alone
 LEDGER_FILE, GROWTH_FILE = "three_ledgers", "growth"
-_MARK = "<!-- {0} -->\n{1}<!-- end of {0} -->"
 MEASURES = {
     "replicas": "replica-h",
     "nodes": "node-h",
@@ -138,20 +136,6 @@ def growth_table(table: pd.DataFrame) -> str:
     return markdown_table(pd.DataFrame(rows))
 
 
-def with_tables(text: str, tables: dict[str, str]) -> str:
-    """Return a page with the tables between their marks replaced.
-
-    Raises:
-        DataError: When the page has no marks for one.
-    """
-    for name, table in tables.items():
-        block = re.compile(_MARK.format(re.escape(name), ".*?"), re.DOTALL)
-        if not block.search(text):
-            raise DataError("no place for a table", str(PAGE), f"<!-- {name} --> marks")
-        text = block.sub(lambda _, n=name, t=table: _MARK.format(n, f"\n{t}\n\n"), text)  # type: ignore[misc]
-    return text
-
-
 def main() -> None:
     """Publish runs, or check without arguments."""
     if len(sys.argv) == 3:
@@ -166,6 +150,7 @@ def main() -> None:
             "three ledgers": ledger_table(pd.read_csv(HOME / f"{LEDGER_FILE}.csv")),
             "growth": growth_table(pd.read_csv(HOME / f"{GROWTH_FILE}.csv")),
         },
+        PAGE,
     )
     if len(sys.argv) == 3:
         PAGE.write_text(current, encoding="utf-8")

@@ -7,13 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.backcast_page import tables
 from analysis.calibration.shipped import differences, read_posterior
 from analysis.calibration.waves import made_from
-from analysis.cli import _composed
+from analysis.cli import composed
 from analysis.dictionary import dictionary
 from analysis.federations import packaged, register
 from analysis.frontpage import with_table
-from analysis.serving_page import growth_table, ledger_table, with_tables
+from analysis.pages import with_tables
+from analysis.serving_page import growth_table, ledger_table
 from analysis.verbs.common import prepare_setup
 from tests.docs_commands import commands
 
@@ -25,7 +27,7 @@ def test_shipped_posterior_matches_its_inputs(name) -> None:
     """A projection would use a posterior of other data, priors, federation or model."""
     folder = packaged()[name]
     register(folder)
-    config = _composed("validate", [f"federation={name}"])
+    config = composed("validate", [f"federation={name}"])
     setup = prepare_setup(config, {"replicates": int})
     posterior = read_posterior(folder / "posterior")
     assert differences(posterior, made_from(setup.case, setup.policies)) == []
@@ -43,7 +45,14 @@ def test_page_about_serving_shows_the_published_runs() -> None:
     home, text = ROOT / "docs" / "serving", (ROOT / "docs" / "serving.md").read_text("utf-8")
     ledgers, growth = (pd.read_csv(home / f"{n}.csv") for n in ("three_ledgers", "growth"))
     tables = {"three ledgers": ledger_table(ledgers), "growth": growth_table(growth)}
-    assert with_tables(text, tables) == text
+    assert with_tables(text, tables, Path("docs/serving.md")) == text
+
+
+def test_page_about_backcasts_shows_the_published_scores() -> None:
+    """A table of the page would be of another run than the files it stands beside."""
+    home, text = ROOT / "docs" / "backcast", (ROOT / "docs" / "backcast.md").read_text("utf-8")
+    scores, found = (pd.read_csv(home / f"{n}.csv") for n in ("scores", "summary"))
+    assert with_tables(text, tables(scores, found), Path("docs/backcast.md")) == text
 
 
 def test_best_reading_misses_at_most_two_figures_and_all_misses_are_named() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis import projection
-from analysis.cli import _composed
+from analysis.cli import composed
 from analysis.federations import Case, load_case, packaged, register
 from analysis.frames import AVERAGED
 from sim.config import build_federation
@@ -22,7 +22,7 @@ def case() -> Case:
     register(folder)
     from omegaconf import OmegaConf
 
-    content = OmegaConf.to_container(_composed("validate", [])["federation"])
+    content = OmegaConf.to_container(composed("validate", [])["federation"])
     content.pop("folder")
     return load_case(build_federation(content), folder)
 

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from analysis.serving_figures import draw_growth
-from analysis.serving_page import growth_table, ledger_table, with_tables
+from analysis.serving_page import growth_table, ledger_table
 from analysis.serving_tables import KeepServing, compared
-from sim.errors import DataError
 from sim.ledger import usage_of
 from sim.runner import RunResult, RunSpec
 from tests.worlds_by_hand import FREE, application, calls, federation, plan, played
@@ -60,14 +59,10 @@ def test_the_figure_stands_beside_its_table(tmp_path) -> None:
     assert "10×" in shown
 
 
-def test_the_page_shows_its_tables() -> None:
-    """A table of the page would keep the numbers of an earlier run."""
+def test_ledgers_stand_beside_what_was_reported() -> None:
+    """A reported figure would stand beside another ledger than the one it measures."""
     rows = [("M1", "provisioned", 9.0, 10.0, 11.0, 10.5), ("M1", "allocated", 1.0, 2.0, 3.0, None),
             ("M1", "active", 0.1, 0.2, 0.3, None)]  # fmt: skip
     columns = ["period", "ledger", "p05", "p50", "p95", "reported"]
     table = ledger_table(pd.DataFrame(rows, columns=columns))
     assert "10 [9 - 11]; reported 10.5" in table
-    page = "a\n<!-- it -->\nold\n<!-- end of it -->\nb"
-    assert with_tables(page, {"it": table}) == f"a\n<!-- it -->\n\n{table}\n\n<!-- end of it -->\nb"
-    with pytest.raises(DataError, match="no place for a table"):
-        with_tables("nothing", {"it": table})
