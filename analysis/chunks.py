@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import joblib
 
@@ -39,15 +39,41 @@ def run_in_chunks(
     """
     chunks = [range(a, min(a + CHUNK, runs)) for a in range(0, runs, CHUNK)]
     files = [folder / f"runs-{c.start:05d}.joblib" for c in chunks]
-    missing = [(c, f) for c, f in zip(chunks, files, strict=True) if not f.exists()]
-    advance(runs - sum(len(c) for c, _ in missing))
+    begun = {f: _begun(f) for f in files if not f.exists()}
+    missing = [(c, f) for c, f in zip(chunks, files, strict=True) if f in begun]
+    advance(runs - sum(len(c) - len(begun[f]) for c, f in missing))
     if missing:
         every = specs()
-        results = run_many([every[i] for c, _ in missing for i in c], keep, jobs, batch=4)
+        left = [every[i] for c, f in missing for i in c[len(begun[f]) :]]
+        results = run_many(left, keep, jobs, batch=4)
         for chunk, file in missing:
-            rows = []
-            for _ in chunk:
-                rows.append(next(results))
-                advance(1)
-            write_atomically(file, lambda p, done=rows: joblib.dump(done, p))  # type: ignore[misc]
+            _finish(file, begun[file], len(chunk), results, advance)
     return [row for file in files for row in joblib.load(file)]
+
+
+def _finish(
+    file: Path, rows: list[T], size: int, results: Iterator[T], advance: Callable[[int], None]
+) -> None:
+    """Fill a chunk and keep it; what there is of it when something goes wrong is kept, too."""
+    try:
+        while len(rows) < size:
+            rows.append(next(results))
+            advance(1)
+    except BaseException:
+        if rows:
+            write_atomically(_part(file), lambda p: joblib.dump(rows, p))
+        raise
+    write_atomically(file, lambda p: joblib.dump(rows, p))
+    _part(file).unlink(missing_ok=True)
+
+
+def _begun(file: Path) -> list[Any]:
+    """Return the runs of a chunk that an interruption left."""
+    try:
+        return list(joblib.load(_part(file)))
+    except FileNotFoundError:
+        return []
+
+
+def _part(file: Path) -> Path:
+    return file.with_suffix(".part")
