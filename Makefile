@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help project test test-fast calibrate golden bench backcast validate-serving docs docs-check lint clean
+.PHONY: help project test test-fast calibrate golden bench backcast coverage validate-serving docs docs-check lint clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ bench: $(VENV)/.made-dev  ## all benchmarks, results in benchmarks/results.json
 
 backcast: $(VENV)/.made  ## fit on earlier figures, predict the later ones, write docs/backcast
 	$(BIN)/python -m analysis.backcast_page
+
+coverage: $(VENV)/.made  ## do intervals cover as often as they say? 600 synthetic reports, docs/coverage
+	$(BIN)/python -m analysis.coverage_page
 
 validate-serving: $(VENV)/.made  ## hold serving against measured AWS Lambda experiments
 	$(BIN)/python -m analysis.serving_validation

@@ -75,13 +75,3 @@ class Served:
         served = done.outcome <= Outcome.COLD
         self.waited.add((done.begin - done.arrival)[served])
         self.response.add((done.end - done.arrival)[served])
-
-    @property
-    def invocations(self) -> int:
-        """Requests that were served."""
-        return int(self.outcomes[[Outcome.WARM, Outcome.COLD]].sum())
-
-    @property
-    def cold_share(self) -> float:
-        """Share of those served that met a cold start; NaN if there are none."""
-        return float(self.outcomes[Outcome.COLD]) / self.invocations if self.invocations else np.nan

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.backcast_page import tables
+from analysis import backcast_page, coverage_page
 from analysis.calibration.shipped import differences, read_posterior
 from analysis.calibration.waves import made_from
 from analysis.cli import composed
@@ -52,7 +52,14 @@ def test_page_about_backcasts_shows_the_published_scores() -> None:
     """A table of the page would be of another run than the files it stands beside."""
     home, text = ROOT / "docs" / "backcast", (ROOT / "docs" / "backcast.md").read_text("utf-8")
     scores, found = (pd.read_csv(home / f"{n}.csv") for n in ("scores", "summary"))
-    assert with_tables(text, tables(scores, found), Path("docs/backcast.md")) == text
+    assert with_tables(text, backcast_page.tables(scores, found), Path("docs/backcast.md")) == text
+
+
+def test_page_about_coverage_shows_the_published_study() -> None:
+    """A table of the page would be of another study than the file it stands beside."""
+    text = (ROOT / "docs" / "coverage.md").read_text("utf-8")
+    table = pd.read_csv(ROOT / "docs" / "coverage" / "coverage.csv")
+    assert with_tables(text, coverage_page.tables(table), Path("docs/coverage.md")) == text
 
 
 def test_best_reading_misses_at_most_two_figures_and_all_misses_are_named() -> None:

@@ -61,7 +61,6 @@ def test_a_month_is_the_sum_of_its_windows() -> None:
     assert (one.allocated, one.active) == (many.allocated, many.active)
     assert np.array_equal(one.waited.counts, many.waited.counts)
     assert np.array_equal(one.response.counts, many.response.counts)
-    assert one.cold_share == one.outcomes[Outcome.COLD] / one.invocations
 
 
 def no_starts(first: int, count: int) -> np.ndarray:

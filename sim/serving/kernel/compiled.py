@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, TypeVar
 
 import numba
@@ -48,10 +49,12 @@ def _compiled(function: F, inline: str) -> F:
 
 
 def cache_folder() -> Path:
-    """Return the folder of compiled code: beside this file, or in the user's cache."""
+    """Return the folder of compiled code: beside this file, in the user's cache, or temporary."""
     here = Path(__file__).parent
     sources = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
     folder = here / "__pycache__"
     if not os.access(folder if folder.exists() else here, os.W_OK):
-        folder = Path.home() / ".cache" / "aiaas-sim"
+        home = Path.home()
+        root = home / ".cache" if os.access(home, os.W_OK) else Path(gettempdir())
+        folder = root / "aiaas-sim"
     return folder / f"kernels-{sha256(sources).hexdigest()[:16]}"
