@@ -204,9 +204,8 @@ def year_draws(
     emulator, chosen = batch.emulator, list(batch.chosen)
     outputs = emulator.predict(z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], -1)
     covariance = emulator.residual_covariance
-    of_figures = covariance[np.ix_(chosen, chosen)] + np.diag(batch.noise**2)
     across = covariance[first:, chosen]
-    gain = np.linalg.solve(of_figures, across.T).T
+    gain = np.linalg.solve(batch.covariance, across.T).T
     left = covariance[first:, first:] - gain @ across.T
     values, vectors = np.linalg.eigh(left)
     factor = vectors * np.sqrt(np.maximum(values, 0.0))

@@ -3,7 +3,7 @@
 AiaasError
  ├── ConfigError       a key, type or value of the configuration (exit code 2)
  ├── DataError         a file or table handed to the product (exit code 2)
- └── EngineError       a policy or plan broke the engine's rules: a bug, never a user's mistake
+ └── EngineError       a policy or plan broke the engine's rules, or a worker died
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class DataError(AiaasError):
 
 
 class EngineError(AiaasError):
-    """A policy or plan broke the rules of the engine; a bug, not a user's mistake."""
+    """A policy or plan broke the rules of the engine, or a worker died; no user's mistake."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:

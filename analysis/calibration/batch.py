@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from analysis.calibration.emulator import Emulator, predict_fast, spread
-from analysis.calibration.posterior import log_prior
+from analysis.calibration.posterior import figures_covariance, log_prior
 from analysis.calibration.priors import Z_LIMIT
 from sim.units import FloatArray, IntArray
 
@@ -45,11 +45,14 @@ class Batch:
     parameters: int
 
     @cached_property
+    def covariance(self) -> FloatArray:
+        """Covariance of the figures around the emulator."""
+        return figures_covariance(self.emulator, self.chosen, self.noise)
+
+    @cached_property
     def whitening(self) -> FloatArray:
-        """Inverse of the factor of the covariance of figures around the emulator."""
-        index = np.ix_(self.chosen, self.chosen)
-        covariance = self.emulator.residual_covariance[index] + np.diag(self.noise**2)
-        factor = cholesky(covariance, lower=True)
+        """Inverse of the factor of that covariance."""
+        factor = cholesky(self.covariance, lower=True)
         return solve_triangular(factor, np.eye(len(factor)), lower=True)
 
     @cached_property

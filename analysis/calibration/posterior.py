@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,20 @@ from analysis.calibration.emulator import Emulator, predict_fast, spread
 from analysis.calibration.priors import Z_LIMIT, quantile_to_z
 from sim.errors import DataError
 from sim.units import FloatArray
+
+
+def figures_covariance(
+    emulator: Emulator, chosen: Sequence[int], noise: FloatArray
+) -> FloatArray:
+    """Return the covariance of figures around the emulator: replicates, lack of fit and noise.
+
+    Args:
+        emulator: Emulator of all outputs.
+        chosen: Positions of the figures among them.
+        noise: Standard deviation of each logged figure, shape (chosen,).
+    """
+    index = np.ix_(chosen, chosen)
+    return emulator.residual_covariance[index] + np.diag(noise**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +52,7 @@ class LogPosterior:
     @cached_property
     def covariance(self) -> FloatArray:
         """Covariance of the figures around the emulator: replicates, lack of fit and noise."""
-        index = np.ix_(self.chosen, self.chosen)
-        return self.emulator.residual_covariance[index] + np.diag(self.noise**2)
+        return figures_covariance(self.emulator, self.chosen, self.noise)
 
     @cached_property
     def _whitening(self) -> tuple[FloatArray, float]:
