@@ -18,7 +18,7 @@ class Given(GivenReader):
     def results(self, count: int) -> Calls:
         """Return so many as results."""
         first, self._next = self._next, self._next + count
-        found = part_of(self._given, slice(first, self._next))
+        found = part_of(self.given, slice(first, self._next))
         return found._replace(arrival=np.full(count, NEVER))
 
 

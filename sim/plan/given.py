@@ -17,13 +17,13 @@ class GivenReader:
 
     def __init__(self, given: Calls) -> None:
         """Begin with the first one."""
-        self._given, self._next = given, 0
+        self.given, self._next = given, 0
 
     def until(self, tick: int) -> Calls:
         """Return the requests that were not returned yet and arrive before `tick`."""
         first = self._next
-        self._next = max(first, int(np.searchsorted(self._given.arrival, tick)))
-        return part_of(self._given, slice(first, self._next))
+        self._next = max(first, int(np.searchsorted(self.given.arrival, tick)))
+        return part_of(self.given, slice(first, self._next))
 
     def results(self, count: int) -> Calls:
         """Return no requests: nobody's results are among those given.

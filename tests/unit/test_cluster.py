@@ -112,7 +112,7 @@ def test_results_call_the_next_application() -> None:
 def test_without_a_result_nobody_is_called() -> None:
     """A job that failed would call the next application, or one that was repeated would not."""
     jobs = _called(0.0, 0.0, 0.0)
-    jobs.asked = jobs.asked._replace(fails=np.array([0, -2, 1]))
+    jobs.given = jobs.given._replace(fails=np.array([0, -2, 1]))
     after = _tenant(KeepAlive(0), _called(*[0.0] * 9), 1, 100)
     cluster = ServingCluster([_tenant(KeepAlive(0), jobs, 1, 100, then=1), after])
     cluster.add_nodes(1, 64, 64_000)
@@ -173,7 +173,7 @@ def test_an_autoscaler_that_cannot_work_is_refused(change: dict[str, int]) -> No
 def test_requests_that_do_not_belong_to_a_window_are_refused(at_s: tuple[float, ...]) -> None:
     """Time would run backwards, or requests would come that nobody knows of yet."""
     reader = _called(*at_s)
-    reader.until = lambda tick: reader.asked  # type: ignore[method-assign]
+    reader.until = lambda tick: reader.given  # type: ignore[method-assign]
     cluster = ServingCluster([_tenant(WARM_FOR_90_S, reader, 1, 1)], now=2 * S)
     with pytest.raises(EngineError, match="window: requests out of order"):
         cluster.play(10 * S)
