@@ -19,7 +19,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import stats
 
-from analysis.calibration.batch import Batch, sample_batch
+from analysis.calibration.batch import Batch, conditional_draws, sample_batch
 from analysis.calibration.design import draw_design
 from analysis.calibration.emulator import Emulator, fit_emulator
 from analysis.calibration.waves import made_from
@@ -56,8 +56,8 @@ class Study:
     runs: int = 2500
     sets: int = 600
     chains: int = 8
-    burn: int = 200
-    steps: int = 800
+    burn: int = 150
+    steps: int = 640
     thin: int = 16
     seed: int = 0
     jobs: int = -1
@@ -174,7 +174,7 @@ def _ranks_of(
     batch = Batch(emulator, chosen, seen, noise, len(runs.names))
     draws = sample_batch(batch, study.chains, study.burn, study.steps, study.thin, random)
     z = draws.reshape(len(truths), -1, len(runs.names))
-    year = year_draws(batch, z, len(figures), random)
+    year = conditional_draws(batch, z, len(figures), random)
     found = (z < runs.z[truths][:, None, :]).mean(axis=1)
     years = (year < runs.outputs[truths, len(figures) :][:, None, :]).mean(axis=1)
     every = quantities(case.federation)
@@ -182,36 +182,6 @@ def _ranks_of(
     parts = [_tidy(found, list(runs.names), "parameter"), _tidy(years, wanted, "quantity")]
     table = pd.concat(parts, ignore_index=True)
     return table.assign(law=runs.law, hypothesis=hypothesis)
-
-
-def year_draws(
-    batch: Batch, z: FloatArray, first: int, random: np.random.Generator
-) -> FloatArray:
-    """Draw the logged quantities of the last year, given the parameters and the figures.
-
-    What a run has beyond its parameters (the sizes of data sets, who joins when) shows in the
-    figures, too: the part of the emulator's residual that goes with theirs is known.
-
-    Args:
-        batch: The data sets.
-        z: Draws of the parameters, shape (sets, draws, parameters).
-        first: Position of the first quantity among the outputs.
-        random: Where numbers are drawn from.
-
-    Returns:
-        Shape (sets, draws, quantities).
-    """
-    emulator, chosen = batch.emulator, list(batch.chosen)
-    outputs = emulator.predict(z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], -1)
-    covariance = emulator.residual_covariance
-    across = covariance[first:, chosen]
-    gain = np.linalg.solve(batch.covariance, across.T).T
-    left = covariance[first:, first:] - gain @ across.T
-    values, vectors = np.linalg.eigh(left)
-    factor = vectors * np.sqrt(np.maximum(values, 0.0))
-    away = batch.observed[:, None, :] - outputs[:, :, chosen]
-    noise = random.standard_normal((*z.shape[:2], len(factor))) @ factor.T
-    return outputs[:, :, first:] + away @ gain.T + noise
 
 
 def _tidy(found: FloatArray, names: list[str], kind: str) -> pd.DataFrame:

@@ -1,8 +1,8 @@
-"""Posteriors of many data sets at once: one emulator, one reading, other figures in each.
+"""Posteriors of one branch (a reading of the report and a growth law), of many data sets at once.
 
-Elliptical slice sampling needs no tuning and moves a whole batch of chains in step. Its ellipses
-come from a Gaussian around the mode of each data set, widened, which changes how well it mixes and
-not what it samples.
+A batch holds one set of figures (a calibration) or hundreds (a study of coverage). Elliptical slice
+sampling needs no tuning and moves all chains of a batch in step. Its ellipses come from a Gaussian
+around the mode of each data set, widened, which changes how well it mixes and not what it samples.
 
 Source: I. Murray, R. Adams and D. MacKay, AISTATS 2010 (JMLR W&CP 9, 541); Gaussian around the mode
 in place of the prior: R. Nishihara, I. Murray and R. Adams, JMLR 15 (2014) 2087.
@@ -15,9 +15,9 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
+from scipy.special import ndtr
 
 from analysis.calibration.emulator import Emulator, predict_fast, spread
-from analysis.calibration.posterior import figures_covariance, log_prior
 from analysis.calibration.priors import Z_LIMIT
 from sim.units import FloatArray, IntArray
 
@@ -36,6 +36,8 @@ class Batch:
         observed: Logged figures, shape (sets, chosen).
         noise: Standard deviation of each logged figure, shape (chosen,).
         parameters: Number of parameters.
+        width: Standard deviation of the prior on the z scale; 1 but for asking what another prior
+            would have said.
     """
 
     emulator: Emulator
@@ -43,47 +45,90 @@ class Batch:
     observed: FloatArray
     noise: FloatArray
     parameters: int
+    width: float = 1.0
 
     @cached_property
-    def covariance(self) -> FloatArray:
-        """Covariance of the figures around the emulator."""
-        return figures_covariance(self.emulator, self.chosen, self.noise)
+    def residual_sd(self) -> FloatArray:
+        """Typical standard deviation of what the emulator leaves over, shape (chosen,)."""
+        return np.sqrt(np.diag(self.emulator.residual_covariance)[list(self.chosen)])
+
+    @cached_property
+    def total_sd(self) -> FloatArray:
+        """Typical standard deviation of figures around the emulator, with noise."""
+        return np.hypot(self.residual_sd, self.noise)
+
+    @cached_property
+    def correlation(self) -> FloatArray:
+        """Correlation of figures around the emulator: replicates, lack of fit and noise."""
+        index = np.ix_(self.chosen, self.chosen)
+        share = self.residual_sd / self.total_sd
+        found = self.emulator.correlation[index] * np.outer(share, share)
+        np.fill_diagonal(found, 1.0)
+        return found
 
     @cached_property
     def whitening(self) -> FloatArray:
-        """Inverse of the factor of that covariance."""
-        factor = cholesky(self.covariance, lower=True)
+        """Inverse of the factor of that correlation."""
+        factor = cholesky(self.correlation, lower=True)
         return solve_triangular(factor, np.eye(len(factor)), lower=True)
 
     @cached_property
-    def coefficients(self) -> FloatArray:
-        """Coefficients of the emulator, whitened, in the layout of `predict_fast`."""
-        full = spread(self.emulator.coefficients[:, list(self.chosen)], self.parameters)
-        return full @ self.whitening.T
+    def _constant(self) -> float:
+        return len(self.chosen) * np.log(2 * np.pi) - 2 * np.log(np.diag(self.whitening)).sum()
 
     @cached_property
-    def targets(self) -> FloatArray:
-        """Whitened figures, shape (sets, chosen)."""
-        return self.observed @ self.whitening.T
+    def coefficients(self) -> FloatArray:
+        """Coefficients of the emulator in the layout of `predict_fast`."""
+        return spread(self.emulator.coefficients[:, list(self.chosen)], self.parameters)
+
+    @cached_property
+    def _sizes(self) -> tuple[FloatArray, FloatArray] | None:
+        if self.emulator.spread is None or self.emulator.spread_range is None:
+            return None
+        chosen = list(self.chosen)
+        return self.emulator.spread[:, chosen], self.emulator.spread_range[:, chosen]
+
+    def sd(self, z: FloatArray) -> FloatArray:
+        """Return the standard deviation of figures around the emulator, shape (points, chosen)."""
+        if self._sizes is None:
+            return np.broadcast_to(self.total_sd, (len(z), len(self.chosen)))
+        sizes, (low, high) = self._sizes
+        stretch = np.exp(np.clip(sizes[0] + z @ sizes[1:], low, high))
+        return np.sqrt((self.residual_sd * stretch) ** 2 + self.noise**2)
+
+    def standardised(self, z: FloatArray, of: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return figures minus emulator over their standard deviation, and that deviation."""
+        sd = self.sd(z)
+        return (self.observed[of] - predict_fast(z, self.coefficients)) / sd, sd
 
     def log_density(self, z: FloatArray, of: IntArray) -> FloatArray:
-        """Return log prior + log likelihood, up to a constant of the branch.
+        """Return log prior + log likelihood.
 
         Args:
             z: Points, shape (points, parameters).
             of: Data set of each, shape (points,).
         """
-        prior = log_prior(z)
-        away = self.targets[of] - predict_fast(z, self.coefficients)
-        return prior - 0.5 * (away**2).sum(axis=1)
+        prior = log_prior(z, self.width)
+        away, sd = self.standardised(z, of)
+        square = ((away @ self.whitening.T) ** 2).sum(axis=1)
+        return prior - 0.5 * (square + self._constant) - np.log(sd).sum(axis=1)
 
-    def slopes(self, z: FloatArray) -> FloatArray:
-        """Return derivatives of the whitened outputs; shape (points, parameters, chosen)."""
+    def slopes(self, z: FloatArray, sd: FloatArray) -> FloatArray:
+        """Return derivatives of whitened outputs, sizes held; (points, parameters, chosen)."""
         size, full = self.parameters, self.coefficients
         products = full[1 + size : 1 + size + size**2].reshape(size, size, -1)
         both = products + products.transpose(1, 0, 2)
         linear = full[1 : 1 + size] + np.tensordot(z, both, axes=(1, 0))
-        return linear + 3.0 * (z**2)[:, :, None] * full[1 + size + size**2 :]
+        slope = linear + 3.0 * (z**2)[:, :, None] * full[1 + size + size**2 :]
+        return (slope / sd[:, None, :]) @ self.whitening.T
+
+
+def log_prior(z: FloatArray, width: float = 1.0) -> FloatArray:
+    """Return the log density of independent normals of sd `width`, cut off at `Z_LIMIT`."""
+    size = z.shape[-1]
+    inside = (np.abs(z) <= Z_LIMIT).all(axis=-1)
+    norm = 0.5 * np.log(2 * np.pi) + np.log(width) + np.log(1.0 - 2.0 * ndtr(-Z_LIMIT / width))
+    return np.where(inside, -0.5 * ((z / width) ** 2).sum(axis=-1) - size * norm, -np.inf)
 
 
 def modes(batch: Batch) -> tuple[FloatArray, FloatArray]:
@@ -93,14 +138,15 @@ def modes(batch: Batch) -> tuple[FloatArray, FloatArray]:
         Modes, shape (sets, parameters), and covariances of Gaussians there, shape (sets,
         parameters, parameters).
     """
-    count, size = len(batch.targets), batch.parameters
+    count, size = len(batch.observed), batch.parameters
     of, z = np.arange(count), np.zeros((count, size))
+    prior = np.eye(size) / batch.width**2
     density = batch.log_density(z, of)
     for _ in range(NEWTON_STEPS):
-        slopes = batch.slopes(z)
-        precision = slopes @ slopes.transpose(0, 2, 1) + np.eye(size)
-        away = batch.targets - predict_fast(z, batch.coefficients)
-        gradient = np.einsum("spo,so->sp", slopes, away) - z
+        away, sd = batch.standardised(z, of)
+        slopes = batch.slopes(z, sd)
+        precision = slopes @ slopes.transpose(0, 2, 1) + prior
+        gradient = np.einsum("spo,so->sp", slopes, away @ batch.whitening.T) - z @ prior
         step = np.linalg.solve(precision, gradient[..., None])[..., 0]
         for halving in range(HALVINGS):
             tried = np.clip(z + step / 2.0**halving, -Z_LIMIT + 0.1, Z_LIMIT - 0.1)
@@ -108,8 +154,8 @@ def modes(batch: Batch) -> tuple[FloatArray, FloatArray]:
             better = found > density
             z[better], density[better] = tried[better], found[better]
             step[better] = 0.0
-    slopes = batch.slopes(z)
-    return z, np.linalg.inv(slopes @ slopes.transpose(0, 2, 1) + np.eye(size))
+    slopes = batch.slopes(z, batch.sd(z))
+    return z, np.linalg.inv(slopes @ slopes.transpose(0, 2, 1) + prior)
 
 
 def sample_batch(
@@ -119,7 +165,7 @@ def sample_batch(
 
     Args:
         batch: The data sets.
-        chains: Chains for each.
+        chains: Chains for each; they start all over the Gaussian around the mode.
         burn: Steps before the first draw.
         steps: Steps after them.
         thin: Every so many-th is kept.
@@ -142,6 +188,39 @@ def sample_batch(
     return kept.reshape(sets, chains, steps // thin, size)
 
 
+def conditional_draws(
+    batch: Batch, z: FloatArray, first: int, random: np.random.Generator
+) -> FloatArray:
+    """Draw logged outputs that are no figures, given the parameters and the figures.
+
+    What a run has beyond its parameters (the sizes of data sets, who joins when) shows in the
+    figures, too: the part of the emulator's residual that goes with theirs is known.
+
+    Args:
+        batch: The data sets.
+        z: Draws of the parameters, shape (sets, draws, parameters).
+        first: Position of the first of them among the outputs; all behind it are drawn.
+        random: Where numbers are drawn from.
+
+    Returns:
+        Shape (sets, draws, outputs from `first` on).
+    """
+    emulator, chosen = batch.emulator, list(batch.chosen)
+    flat = z.reshape(-1, z.shape[-1])
+    of = np.repeat(np.arange(len(z)), z.shape[1])
+    share = batch.residual_sd / batch.total_sd
+    across = emulator.correlation[first:, chosen] * share
+    gain = np.linalg.solve(batch.correlation, across.T).T
+    values, vectors = np.linalg.eigh(emulator.correlation[first:, first:] - gain @ across.T)
+    factor = vectors * np.sqrt(np.maximum(values, 0.0))
+    away, _ = batch.standardised(flat, of)
+    beyond = away @ gain.T + random.standard_normal((len(flat), len(factor))) @ factor.T
+    typical = np.sqrt(np.diag(emulator.residual_covariance)[first:])
+    size = typical * emulator.stretch(flat)[:, first:]
+    found = emulator.predict(flat)[:, first:] + size * beyond
+    return found.reshape(*z.shape[:2], -1)
+
+
 class _Ellipses:
     """Chains of a batch; states are kept on the scale on which the Gaussian is standard."""
 
@@ -151,15 +230,20 @@ class _Ellipses:
     ) -> None:
         self.batch, self.centre, self.factor, self.of = batch, centre, factor, of
         self.random = random
-        self.state = np.zeros_like(centre)
-        self.ratio = self._ratio(self.state, np.arange(len(of)))
+        every = np.arange(len(of))
+        self.state = random.standard_normal(centre.shape)
+        self.ratio = self._ratio(self.state, every)
+        outside = ~np.isfinite(self.ratio)
+        self.state[outside] = 0.0
+        self.ratio[outside] = self._ratio(self.state[outside], every[outside])
 
     def place(self) -> FloatArray:
         """Return where the chains are, on the z scale."""
         return self._place(self.state, np.arange(len(self.of)))
 
     def _place(self, state: FloatArray, which: IntArray) -> FloatArray:
-        return self.centre[which] + np.einsum("cpq,cq->cp", self.factor[which], state)
+        shift = (self.factor[which] @ state[:, :, None])[:, :, 0]
+        return self.centre[which] + shift
 
     def _ratio(self, state: FloatArray, which: IntArray) -> FloatArray:
         """Return the log density over that of the Gaussian, up to a constant."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import truncnorm
 
-from analysis.calibration.priors import Z_LIMIT
+from analysis.calibration.checks import (
+    emulator_table,
+    evidence_table,
+    idle_table,
+    prior_idle,
+    refuse_poor,
+)
+from analysis.calibration.emulator import Emulator
+from analysis.calibration.identifiability import INFORMED, PRIOR_SD, directions
 from analysis.calibration.waves import (
     Branches,
-    Learned,
     Work,
+    emulators_of,
     law_weights,
     learn,
     made_from,
@@ -27,7 +34,6 @@ from sim.units import FloatArray
 
 LEFT = "left at its prior"
 FEWEST = 10  # draws of a parameter below which its posterior is not summarised
-PRIOR_SD = float(truncnorm(-Z_LIMIT, Z_LIMIT).std())  # of every parameter on the z scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,30 +45,59 @@ class Calibrated:
         parameters: Prior to posterior: hypothesis, parameter, unit, quantiles, standard
             deviations on the z scale.
         laws: hypothesis, law, prior_weight, weight, log_evidence, log_evidence_sd.
-        emulator: law, figure, ledger, held_back_rms, held_back_r2, noise.
-        sampler: hypothesis, law, acceptance, autocorrelation, effective.
+        evidence: From `checks.evidence_table`.
+        idle: From `checks.idle_table`.
+        directions: From `identifiability.directions`.
+        emulator: From `checks.emulator_table`.
+        sampler: hypothesis, law, autocorrelation, effective, r_hat.
         made_from: Hashes of what the posterior was made from.
+        emulators: The emulators themselves, by growth law.
+        warnings: What a user should know.
     """
 
     draws: pd.DataFrame
     parameters: pd.DataFrame
     laws: pd.DataFrame
+    evidence: pd.DataFrame
+    idle: pd.DataFrame
+    directions: pd.DataFrame
     emulator: pd.DataFrame
     sampler: pd.DataFrame
     made_from: dict[str, Any]
+    emulators: dict[str, Emulator]
+    warnings: tuple[str, ...] = ()
 
 
 def calibrate(work: Work) -> Calibrated:
-    """Learn the emulators in waves of runs, then sample every branch."""
-    learned, last = learn(work)
-    branches = sample(work, learned, work.settings.steps, "branches sampled", last)
-    return _collect(work, learned, branches)
+    """Learn the emulators in waves of runs, then sample every branch.
+
+    Raises:
+        DataError: When an emulator is much worse than the figures are.
+    """
+    learned = learn(work)
+    emulators = emulators_of(learned)
+    judged = emulator_table(work, emulators, learned)
+    warnings = refuse_poor(judged, work.settings.tolerated)
+    branches = sample(work, emulators, work.settings.steps, "branches sampled")
+    evidence = evidence_table(work, emulators)
+    laws = law_weights(work.case, branches)
+    idle = idle_table(work, emulators, branches, laws, prior_idle(work, learned))
+    found = collect(work, emulators, branches, evidence, idle, judged)
+    return replace(found, warnings=tuple(warnings))
 
 
-def _collect(work: Work, learned: Mapping[str, Learned], branches: Branches) -> Calibrated:
+def collect(
+    work: Work,
+    emulators: dict[str, Emulator],
+    branches: Branches,
+    evidence: pd.DataFrame,
+    idle: pd.DataFrame,
+    judged: pd.DataFrame,
+) -> Calibrated:
+    """Put draws and tables together; laws are mixed by their weight within each hypothesis."""
     case, settings = work.case, work.settings
     laws = law_weights(case, branches)
-    draws, parameters = [], []
+    draws, parameters, informed = [], [], []
     random = np.random.Generator(np.random.Philox(settings.seed + 77))
     for name in case.hypotheses.hypotheses:
         weight = laws[laws["hypothesis"] == name].set_index("law")["weight"]
@@ -73,17 +108,21 @@ def _collect(work: Work, learned: Mapping[str, Learned], branches: Branches) -> 
             values = case.priors.values(case.priors.names(law), picked[law])
             draws.append(pd.DataFrame({"hypothesis": name, "law": law, **values}))
         parameters += _prior_to_posterior(case, name, picked)
+        informed.append(_directions(case, name, picked))
     return Calibrated(
         draws=_shuffled(pd.concat(draws, ignore_index=True), settings.seed),
         parameters=pd.DataFrame(parameters),
         laws=laws,
-        emulator=pd.DataFrame(_emulator_rows(work, learned)),
+        evidence=evidence,
+        idle=idle,
+        directions=pd.concat(informed, ignore_index=True),
+        emulator=judged,
         sampler=pd.DataFrame(
             [
-                (n, law, b.acceptance, b.autocorrelation, b.effective)
+                (n, law, b.autocorrelation, b.effective, b.r_hat)
                 for (n, law), b in branches.items()
             ],
-            columns=["hypothesis", "law", "acceptance", "autocorrelation", "effective"],
+            columns=["hypothesis", "law", "autocorrelation", "effective", "r_hat"],
         ),
         made_from={
             **made_from(case, work.policies),
@@ -92,7 +131,17 @@ def _collect(work: Work, learned: Mapping[str, Learned], branches: Branches) -> 
             "seed": settings.seed,
             "date": datetime.now(UTC).date().isoformat(),
         },
+        emulators=emulators,
     )
+
+
+def _directions(case: Case, hypothesis: str, picked: Mapping[str, FloatArray]) -> pd.DataFrame:
+    """Return the directions of the parameters that all laws have."""
+    common = [n for n, p in case.priors.priors.items() if p.law is None]
+    columns = [
+        z[:, [case.priors.names(law).index(n) for n in common]] for law, z in picked.items()
+    ]
+    return directions(hypothesis, common, np.concatenate(columns))
 
 
 def _shuffled(draws: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -132,23 +181,8 @@ def _prior_to_posterior(
                 "prior_sd": PRIOR_SD,
                 "posterior_sd": sd,
                 "ratio": sd / PRIOR_SD,
-                "verdict": "informed by the figures" if sd < 0.9 * PRIOR_SD else LEFT,
+                "verdict": "informed by the figures" if sd < INFORMED * PRIOR_SD else LEFT,
                 "source": prior.source,
             }
         )
     return rows
-
-
-def _emulator_rows(work: Work, learned: Mapping[str, Learned]) -> list[dict[str, Any]]:
-    return [
-        {
-            "law": law,
-            "figure": figure.id,
-            "ledger": figure.ledger,
-            "held_back_rms": known.emulator.held_back_rms[i],
-            "held_back_r2": known.emulator.held_back_r2[i],
-            "noise": work.case.hypotheses.noise_of(figure),
-        }
-        for law, known in learned.items()
-        for i, figure in enumerate(work.figures)
-    ]

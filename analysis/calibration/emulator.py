@@ -1,22 +1,29 @@
 """A polynomial emulator: the expected logarithm of each output as a function of z.
 
-Quadratic in all parameters with cubic terms of each, fitted by ridge regression to the design.
-What it leaves over (the spread between replicates and its own lack of fit) is measured on runs
-held back from the fit and enters the likelihood as a covariance.
+Quadratic in all parameters with cubic terms of each, fitted by ridge regression to the design. How
+much the higher terms are held down is chosen, output by output, by what predicts a run that is left
+out best. What the emulator leaves over (the spread between replicates and its own lack of fit) is
+measured on left-out runs, too; its size may change with z, because outputs that can be near zero
+scatter more there. It enters the likelihood.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from sim.errors import DataError
 from sim.units import FloatArray, IntArray
 
-FOLDS = 5  # every run is held back from one of so many fits
 NEAR_WEIGHT = 5.0  # weight of a run near the posterior against one spread over the prior; assumed
-RIDGE = 1.0  # penalty on standardised coefficients; assumed, small against the number of runs
+RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)  # of standardised higher terms
+LINEAR_RIDGE = 1.0  # of standardised linear terms; assumed, small against the number of runs
+SPREAD_RIDGE = 10.0  # of the linear terms of the logarithm of the residual's variance; assumed
+SPREAD_FOLDS = 5  # fits that decide whether a residual's size changes with z
+SMALLEST = 1e-4  # of a squared residual, relative to their mean: keeps its logarithm finite
+RANGE = (0.01, 0.99)  # quantiles of the fitted logarithms beyond which they are cut off
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +32,37 @@ class Emulator:
 
     Args:
         coefficients: Shape (terms, outputs).
-        residual_covariance: Covariance of held-back residuals, shape (outputs, outputs).
-        held_back_rms: Root mean square of held-back residuals, shape (outputs,); logarithmic.
-        held_back_r2: Share of the held-back variance explained, shape (outputs,).
+        residual_covariance: Covariance of left-out residuals, shape (outputs, outputs).
+        held_back_rms: Root mean square of left-out residuals, shape (outputs,); logarithmic.
+        held_back_r2: Share of the left-out variance explained, shape (outputs,).
+        spread: Coefficients of log(sd / rms) of the residual in (1, z), shape (1 + parameters,
+            outputs); None: the same everywhere.
+        spread_range: Its lowest and highest value, shape (2, outputs); None with `spread`.
     """
 
     coefficients: FloatArray
     residual_covariance: FloatArray
     held_back_rms: FloatArray
     held_back_r2: FloatArray
+    spread: FloatArray | None = None
+    spread_range: FloatArray | None = None
 
     def predict(self, z: FloatArray) -> FloatArray:
         """Return expected outputs, shape (points, outputs), at z of shape (points, parameters)."""
         return terms(z) @ self.coefficients
+
+    def stretch(self, z: FloatArray) -> FloatArray:
+        """Return the residual's sd relative to its rms, shape (points, outputs)."""
+        if self.spread is None or self.spread_range is None:
+            return np.ones((len(z), self.coefficients.shape[1]))
+        low, high = self.spread_range
+        return np.exp(np.clip(self.spread[0] + z @ self.spread[1:], low, high))
+
+    @cached_property
+    def correlation(self) -> FloatArray:
+        """Correlation of residuals, shape (outputs, outputs)."""
+        sd = np.sqrt(np.maximum(np.diag(self.residual_covariance), 1e-300))
+        return self.residual_covariance / np.outer(sd, sd)
 
 
 def terms(z: FloatArray) -> FloatArray:
@@ -90,33 +115,101 @@ def fit_emulator(z: FloatArray, outputs: FloatArray, near: int = 0) -> Emulator:
             f"at least {4 * z.shape[1]} per growth law",
             len(z),
         )
-    x = terms(z)
     weight = np.where(np.arange(len(z)) < len(z) - near, 1.0, NEAR_WEIGHT)
-    fold = np.arange(len(z)) % FOLDS
-    residual = np.empty_like(outputs)
-    for k in range(FOLDS):
-        back = fold == k
-        residual[back] = outputs[back] - x[back] @ _ridge(x[~back], outputs[~back], weight[~back])
     judges = slice(len(z) - near, None) if near else slice(None)
-    covariance = residual[judges].T @ residual[judges] / len(residual[judges])
+    coefficients, left_out = _ridge(terms(z), outputs, weight, z.shape[1], judges)
+    residual = left_out[judges]
+    covariance = residual.T @ residual / len(residual)
+    rms = np.sqrt(np.diag(covariance))
+    sizes, limits = _sizes(z, left_out / np.maximum(rms, 1e-12), judges)
+    scaled = residual / _stretched(z[judges], sizes, limits)
+    covariance = scaled.T @ scaled / len(scaled)
     variance = np.maximum(outputs[judges].var(axis=0), 1e-12)
     return Emulator(
-        coefficients=_ridge(x, outputs, weight),
+        coefficients=coefficients,
         residual_covariance=covariance,
-        held_back_rms=np.sqrt(np.diag(covariance)),
-        held_back_r2=1.0 - (residual[judges] ** 2).mean(axis=0) / variance,
+        held_back_rms=rms,
+        held_back_r2=1.0 - rms**2 / variance,
+        spread=sizes,
+        spread_range=limits,
     )
 
 
-def _ridge(x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return weighted ridge coefficients; the constant is not penalised."""
+def _stretched(z: FloatArray, sizes: FloatArray, limits: FloatArray) -> FloatArray:
+    return np.exp(np.clip(sizes[0] + z @ sizes[1:], limits[0], limits[1]))
+
+
+def _ridge(
+    x: FloatArray, y: FloatArray, weight: FloatArray, linear: int, judges: slice
+) -> tuple[FloatArray, FloatArray]:
+    """Fit weighted ridge regressions; the constant is not penalised.
+
+    Returns:
+        For each output the coefficients under the penalty that predicts left-out judges best, and
+        the residuals of left-out runs under it (closed form, Hoerl and Kennard, Technometrics 12
+        (1970) 55; Allen, ibid. 16 (1974) 125).
+    """
     mean = np.average(y, axis=0, weights=weight)
     scale = np.sqrt((x**2).mean(axis=0))
     scaled = x / scale
     gram = scaled.T @ (scaled * weight[:, None])
-    penalty = np.full(len(gram), RIDGE)
-    penalty[0] = 0.0
     right = scaled.T @ ((y - mean) * weight[:, None])
-    solved = np.linalg.solve(gram + np.diag(penalty), right) / scale[:, None]
-    solved[0] += mean
-    return solved
+    best = np.full(y.shape[1], np.inf)
+    found, left_out = np.empty((x.shape[1], y.shape[1])), np.empty_like(y)
+    for ridge in RIDGES:
+        penalty = np.full(len(gram), ridge)
+        penalty[0], penalty[1 : 1 + linear] = 0.0, LINEAR_RIDGE
+        inverse = np.linalg.inv(gram + np.diag(penalty))
+        solved = inverse @ right
+        lever = weight * ((scaled @ inverse) * scaled).sum(axis=1)
+        residual = (y - mean - scaled @ solved) / np.maximum(1.0 - lever, 1e-6)[:, None]
+        error = (residual[judges] ** 2).mean(axis=0)
+        better = error < best
+        best[better] = error[better]
+        found[:, better], left_out[:, better] = solved[:, better], residual[:, better]
+    found /= scale[:, None]
+    found[0] += mean
+    return found, left_out
+
+
+def _sizes(
+    z: FloatArray, standardised: FloatArray, judges: slice
+) -> tuple[FloatArray, FloatArray]:
+    """Fit log(sd) of standardised residuals in (1, z), where that predicts left-out ones better.
+
+    Returns:
+        Coefficients, shape (1 + parameters, outputs), and range of their values, shape (2,
+        outputs); zeros for outputs whose residuals are of one size.
+
+    Source: A. Harvey, Econometrica 44 (1976) 461 (multiplicative heteroscedasticity).
+    """
+    x = np.column_stack([np.ones(len(z)), z])
+    logs = np.log(standardised**2 + SMALLEST)
+    fold = np.arange(len(z)) % SPREAD_FOLDS
+    gain = np.zeros(standardised.shape[1])
+    for k in range(SPREAD_FOLDS):
+        back = np.zeros(len(z), dtype=bool)
+        back[judges] = True
+        back &= fold == k
+        sizes, limits = _size_fit(x[fold != k], logs[fold != k], standardised[fold != k])
+        sd = _stretched(z[back], sizes, limits)
+        square = standardised[back] ** 2
+        gain += (0.5 * square - 0.5 * square / sd**2 - np.log(sd)).sum(axis=0)
+    sizes, limits = _size_fit(x, logs, standardised)
+    even = gain <= 0.0
+    sizes[:, even], limits[:, even] = 0.0, 0.0
+    return sizes, limits
+
+
+def _size_fit(
+    x: FloatArray, logs: FloatArray, standardised: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    penalty = np.full(x.shape[1], SPREAD_RIDGE)
+    penalty[0] = 0.0
+    half = 0.5 * np.linalg.solve(x.T @ x + np.diag(penalty), x.T @ logs)
+    fitted = x @ half
+    limits = np.quantile(fitted, RANGE, axis=0)
+    ratio = standardised / np.exp(np.clip(fitted, limits[0], limits[1]))
+    level = 0.5 * np.log((ratio**2).mean(axis=0))
+    half[0] += level
+    return half, limits + level

@@ -2,90 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import emcee
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
-from scipy.special import gammaln, logsumexp, ndtr
+from scipy.linalg import cholesky
+from scipy.special import gammaln, logsumexp
 
-from analysis.calibration.emulator import Emulator, predict_fast, spread
-from analysis.calibration.priors import Z_LIMIT, quantile_to_z
-from sim.errors import DataError
+from analysis.calibration.batch import Batch, sample_batch
 from sim.units import FloatArray
 
-
-def figures_covariance(
-    emulator: Emulator, chosen: Sequence[int], noise: FloatArray
-) -> FloatArray:
-    """Return the covariance of figures around the emulator: replicates, lack of fit and noise.
-
-    Args:
-        emulator: Emulator of all outputs.
-        chosen: Positions of the figures among them.
-        noise: Standard deviation of each logged figure, shape (chosen,).
-    """
-    index = np.ix_(chosen, chosen)
-    return emulator.residual_covariance[index] + np.diag(noise**2)
-
-
-@dataclass(frozen=True, eq=False)
-class LogPosterior:
-    """Logarithm of prior times likelihood on the z scale; vectorised.
-
-    Args:
-        emulator: Emulator of all outputs.
-        chosen: Positions of the outputs that are fitted.
-        observed: Logged reported figures, shape (chosen,).
-        noise: Standard deviation of each logged figure, shape (chosen,).
-        parameters: Number of parameters.
-    """
-
-    emulator: Emulator
-    chosen: tuple[int, ...]
-    observed: FloatArray
-    noise: FloatArray
-    parameters: int
-
-    @cached_property
-    def covariance(self) -> FloatArray:
-        """Covariance of the figures around the emulator: replicates, lack of fit and noise."""
-        return figures_covariance(self.emulator, self.chosen, self.noise)
-
-    @cached_property
-    def _whitening(self) -> tuple[FloatArray, float]:
-        """The inverse of the covariance's factor, and the constant of the log density."""
-        factor = cholesky(self.covariance, lower=True)
-        constant = len(self.chosen) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor)).sum()
-        return solve_triangular(factor, np.eye(len(factor)), lower=True), float(constant)
-
-    @cached_property
-    def _coefficients(self) -> FloatArray:
-        return spread(self.emulator.coefficients[:, list(self.chosen)], self.parameters)
-
-    def __call__(self, z: FloatArray) -> FloatArray:
-        """Return log prior + log likelihood at z of shape (points, parameters)."""
-        prior = log_prior(z)
-        inside = np.isfinite(prior)
-        found = np.full(len(z), -np.inf)
-        found[inside] = prior[inside] + self.log_likelihood(z[inside])
-        return found
-
-    def log_likelihood(self, z: FloatArray) -> FloatArray:
-        """Return the log likelihood at z, shape (points,)."""
-        whitening, constant = self._whitening
-        away = self.observed - predict_fast(z, self._coefficients)
-        return -0.5 * (((away @ whitening.T) ** 2).sum(axis=1) + constant)
-
-
-def log_prior(z: FloatArray) -> FloatArray:
-    """Return the log density of independent standard normals cut off at `Z_LIMIT`."""
-    size = z.shape[-1]
-    inside = (np.abs(z) <= Z_LIMIT).all(axis=-1)
-    norm = size * (0.5 * np.log(2 * np.pi) + np.log(1.0 - 2.0 * ndtr(-Z_LIMIT)))
-    return np.where(inside, -0.5 * (z**2).sum(axis=-1) - norm, -np.inf)
+CHAINS = 128
+BURN = 0.25  # steps before the first draw, as a share of the steps after it
+THIN = 10  # every so many-th step is kept
+PROPOSALS = 40_000  # points of an importance sample
+FREEDOM = 8.0  # degrees of freedom of its t distribution; assumed
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,88 +27,87 @@ class Branch:
         z: Draws, shape (draws, parameters).
         log_evidence: Log marginal likelihood.
         log_evidence_sd: Its Monte Carlo standard error.
-        acceptance: Share of accepted moves.
-        autocorrelation: Longest integrated time, in steps.
+        autocorrelation: Longest integrated time of any parameter, in steps.
         effective: Smallest effective number of draws of any parameter.
+        r_hat: Largest potential scale reduction of any parameter; 1 if all chains agree.
     """
 
     z: FloatArray
     log_evidence: float
     log_evidence_sd: float
-    acceptance: float
     autocorrelation: float
     effective: float
+    r_hat: float
 
 
-def sample_branch(
-    target: LogPosterior, steps: int, seed: int, start: FloatArray | None = None
-) -> Branch:
-    """Sample a branch with an ensemble sampler and estimate its evidence.
+def sample_branch(batch: Batch, steps: int, seed: int) -> Branch:
+    """Sample a branch and estimate its evidence.
 
     Args:
-        target: The log posterior.
-        steps: Steps after as many burn-in steps.
-        seed: Seed of walkers and moves.
-        start: Points to start from, shape (points, parameters); None: the best of the prior.
-
-    Raises:
-        DataError: When the posterior is nowhere finite.
-
-    Source: emcee, Foreman-Mackey et al. 2013, doi:10.1086/670067; differential evolution moves.
+        batch: The branch's figures; one data set.
+        steps: Steps of each chain after burn-in.
+        seed: Seed of everything.
     """
     random = np.random.Generator(np.random.Philox(seed))
-    parameters = target.parameters
-    walkers = 4 * parameters
-    starts = quantile_to_z(random.random((50 * walkers, parameters)))
-    if start is not None:
-        starts = start[random.permutation(len(start))]
-    density = target(starts)
-    if not np.isfinite(density).any():
-        raise DataError("the posterior is nowhere finite", "calibrate", "figures the model reaches")
-    best = starts[:walkers] if start is not None else starts[np.argsort(density)[-walkers:]]
-    moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
-    sampler = emcee.EnsembleSampler(walkers, parameters, target, moves=moves, vectorize=True)
-    sampler.random_state = np.random.RandomState(seed % 2**32).get_state()
-    state = sampler.run_mcmc(best, steps)
-    sampler.reset()
-    sampler.run_mcmc(state, steps)
-    times = sampler.get_autocorr_time(quiet=True, tol=0)
-    thin = max(1, int(np.nanmax(times) / 2))
-    z = sampler.get_chain(thin=thin, flat=True)
-    log_evidence, spread = importance_evidence(target, z, random)
+    chains = sample_batch(batch, CHAINS, max(int(BURN * steps), 20), steps, THIN, random)[0]
+    time = _autocorrelation(chains)
+    z = chains.reshape(-1, batch.parameters)
+    log_evidence, error = importance_evidence(batch, z, random)
     return Branch(
         z=z,
         log_evidence=log_evidence,
-        log_evidence_sd=spread,
-        acceptance=float(sampler.acceptance_fraction.mean()),
-        autocorrelation=float(np.nanmax(times)),
-        effective=float(walkers * steps / np.nanmax(times)),
+        log_evidence_sd=error,
+        autocorrelation=time * THIN,
+        effective=len(z) / time,
+        r_hat=r_hat(chains),
     )
 
 
+def _autocorrelation(chains: FloatArray) -> float:
+    """Return the longest integrated autocorrelation time, in kept draws; at least 1."""
+    times = emcee.autocorr.integrated_time(chains.transpose(1, 0, 2), quiet=True, tol=0)
+    return float(max(np.nanmax(times), 1.0))
+
+
+def r_hat(chains: FloatArray) -> float:
+    """Return the largest split potential scale reduction of any parameter.
+
+    Args:
+        chains: Shape (chains, draws, parameters).
+
+    Source: A. Gelman et al., Bayesian Data Analysis, 3rd ed. (2013), 11.4.
+    """
+    half = chains.shape[1] // 2
+    split = np.concatenate([chains[:, :half], chains[:, half : 2 * half]])
+    within = split.var(axis=1, ddof=1).mean(axis=0)
+    between = split.mean(axis=1).var(axis=0, ddof=1)
+    return float(np.sqrt((half - 1) / half + between / within).max())
+
+
 def importance_evidence(
-    target: LogPosterior, z: FloatArray, random: np.random.Generator, draws: int = 40_000
+    batch: Batch, z: FloatArray, random: np.random.Generator, draws: int = PROPOSALS
 ) -> tuple[float, float]:
     """Estimate the evidence by importance sampling from a t distribution around the draws.
 
     Returns:
         Log evidence and its Monte Carlo standard error.
     """
-    freedom, dimension = 8.0, z.shape[1]
+    dimension = z.shape[1]
     centre = z.mean(axis=0)
     factor = cholesky(np.cov(z.T) * 1.1, lower=True)
     normals = random.standard_normal((draws, dimension))
-    stretch = np.sqrt(freedom / random.chisquare(freedom, draws))
+    stretch = np.sqrt(FREEDOM / random.chisquare(FREEDOM, draws))
     proposal = centre + (normals @ factor.T) * stretch[:, None]
     quadratic = ((normals * stretch[:, None]) ** 2).sum(axis=1)
     log_density = (
-        gammaln((freedom + dimension) / 2)
-        - gammaln(freedom / 2)
-        - 0.5 * dimension * np.log(freedom * np.pi)
+        gammaln((FREEDOM + dimension) / 2)
+        - gammaln(FREEDOM / 2)
+        - 0.5 * dimension * np.log(FREEDOM * np.pi)
         - np.log(np.diag(factor)).sum()
-        - 0.5 * (freedom + dimension) * np.log1p(quadratic / freedom)
+        - 0.5 * (FREEDOM + dimension) * np.log1p(quadratic / FREEDOM)
     )
-    log_weight = target(proposal) - log_density
+    density = batch.log_density(proposal, np.zeros(draws, dtype=np.int64))
+    log_weight = density - log_density
     log_evidence = float(logsumexp(log_weight) - np.log(draws))
     weight = np.exp(log_weight - log_weight.max())
     return log_evidence, float(weight.std() / weight.mean() / np.sqrt(draws))

@@ -54,6 +54,13 @@ class Prior:
         return self.median * np.exp(self.sigma * np.asarray(z))
 
 
+    def z(self, value: FloatArray) -> FloatArray:
+        """Turn values in `unit` back into z, same shape."""
+        if self.distribution == "logitnormal":
+            return np.asarray((logit(value) - logit(self.median)) / self.sigma)
+        return np.asarray(np.log(np.asarray(value) / self.median) / self.sigma)
+
+
 @dataclass(frozen=True)
 class Priors:
     """All priors of a federation, by name and in order."""

@@ -12,23 +12,26 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from analysis.calibration.batch import Batch
 from analysis.calibration.design import Design, design_specs, draw_design
 from analysis.calibration.emulator import Emulator, fit_emulator
-from analysis.calibration.posterior import Branch, LogPosterior, sample_branch
+from analysis.calibration.posterior import Branch, sample_branch
 from analysis.chunks import run_in_chunks
 from analysis.federations import Case
 from analysis.fingerprint import digest
 from analysis.hypotheses import Target, all_targets, logged, targets
-from analysis.outputs import TargetValues, accounted, subset
+from analysis.outputs import FiguresAndBusyShare, TargetValues, accounted, subset
 from analysis.storing import write_parquet
 from sim import MODEL_VERSION
 from sim.policies.base import Policies
+from sim.timeline import months_of
 from sim.units import FloatArray
 
 LATER_WAVES = 3  # waves of runs near the posterior; assumed
 LATER_SHARE = 0.5  # share of all runs in them; assumed
 LAW_FLOOR = 0.1  # least share of a hypothesis' later runs that goes to any growth law; assumed
 LOOK_SHARE = 0.25  # share of the sampler's steps that a look between two waves takes; assumed
+PAIRED_SHARE = 0.15  # share of a later wave's points that are played twice; assumed
 
 Progress = Callable[[str, int], Any]
 Branches = dict[tuple[str, str], Branch]
@@ -44,6 +47,8 @@ class Settings:
         keep: Draws kept per hypothesis.
         seed: Seed of everything.
         jobs: Processes.
+        tolerated: Error of an emulator, relative to a figure's own uncertainty, above which it is
+            refused.
     """
 
     runs: int
@@ -51,6 +56,7 @@ class Settings:
     keep: int
     seed: int
     jobs: int
+    tolerated: float = 2.0
 
 
 def made_from(case: Case, policies: Policies) -> dict[str, str]:
@@ -93,6 +99,12 @@ class Work:
         """The growth laws that have a prior weight."""
         return tuple(law for law, weight in self.case.hypotheses.laws.items() if weight > 0.0)
 
+    @property
+    def last_period(self) -> range:
+        """The project months of the last reported period."""
+        federation = self.case.federation
+        return months_of(federation.calendar.periods(federation.reported_months)[-1])
+
     def folder(self, law: str, wave: int) -> Path:
         """Return where the runs of a wave are kept: named by everything they depend on."""
         source = made_from(self.case, self.policies)
@@ -100,23 +112,30 @@ class Work:
         source.pop("hypotheses")
         figures = [(t.id, t.ledger, t.value if wave else 0.0) for t in self.figures]
         more = (digest(self.case.hypotheses), self.settings.steps) if wave else ()
-        key = digest(source, self.settings.runs, self.settings.seed, law, figures, more)
+        kept = (figures, self.last_period)
+        key = digest(source, self.settings.runs, self.settings.seed, law, kept, more)
         return self.kept / f"design-{law}-{wave}-{key}"
 
     def run(self, design: Design, wave: int, advance: Callable[[int], None]) -> FloatArray:
-        """Do the runs of a design (what is missing of them) and return their logged outputs."""
+        """Do the runs of a design (what is missing of them) and return their logged outputs.
+
+        Figures come first, then the busy share of held GPU hours in the last reported period.
+        """
         case, settings = self.case, self.settings
         seed = settings.seed + 1000 * (wave + 1) + self.laws.index(design.law)
         rows = run_in_chunks(
             lambda: design_specs(case.federation, self.policies, case.priors, design, seed),
             len(design.z),
-            TargetValues(self.figures, accounted(case.federation)),
+            FiguresAndBusyShare(
+                TargetValues(self.figures, accounted(case.federation)), self.last_period
+            ),
             self.folder(design.law, wave),
             settings.jobs,
             advance,
         )
         reported = np.array([t.value for t in self.figures])
-        return np.asarray(logged(np.array(rows).reshape(-1, len(reported)), reported))
+        values = np.array(rows).reshape(-1, len(reported) + 1)
+        return np.column_stack([logged(values[:, :-1], reported), values[:, -1]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +144,7 @@ class Learned:
 
     Args:
         design: All points, the ones near the posterior last.
-        outputs: Logged outputs, shape (points, figures).
+        outputs: Logged outputs, shape (points, figures and the busy share).
         near: Number of points near the posterior.
     """
 
@@ -147,7 +166,7 @@ class Learned:
         )
 
 
-def learn(work: Work) -> tuple[dict[str, Learned], Branches]:
+def learn(work: Work) -> dict[str, Learned]:
     """Spread half of the runs over the prior; let the rest close in on the posterior.
 
     A fit to what is known says where the posterior lies under each hypothesis; the next wave runs
@@ -155,13 +174,12 @@ def learn(work: Work) -> tuple[dict[str, Learned], Branches]:
     grows good where it matters, and where it was wrong it is found out by the runs it asked for.
 
     Returns:
-        What was learned, by growth law, and the branches of the last look.
+        What was learned, by growth law.
     """
     runs, laws = work.settings.runs, work.laws
     per_wave = int(runs * LATER_SHARE) // LATER_WAVES
     first = (runs - LATER_WAVES * per_wave) // len(laws)
     learned: dict[str, Learned] = {}
-    branches: Branches = {}
     with work.progress("runs spread over the prior", first * len(laws)) as advance:
         for law in laws:
             seed = work.settings.seed + laws.index(law)
@@ -169,29 +187,30 @@ def learn(work: Work) -> tuple[dict[str, Learned], Branches]:
             learned[law] = Learned(design, work.run(design, 0, advance))
     look = max(int(work.settings.steps * LOOK_SHARE), 50)
     for wave in range(1, LATER_WAVES + 1):
-        branches = sample(work, learned, look, f"look {wave}", branches)
+        branches = sample(work, emulators_of(learned), look, f"look {wave}")
         designs = near_designs(work, wave, branches, per_wave)
         total = sum(len(d.z) for d in designs)
         with work.progress(f"runs near the posterior, wave {wave}", total) as advance:
             for design in designs:
                 outputs = work.run(design, wave, advance)
                 learned[design.law] = learned[design.law].joined(design, outputs)
-    return learned, branches
+    return learned
 
 
-def sample(
-    work: Work, learned: Mapping[str, Learned], steps: int, what: str, before: Branches
-) -> Branches:
-    """Sample every branch: each hypothesis under each law, from where the last look ended."""
+def emulators_of(learned: Mapping[str, Learned]) -> dict[str, Emulator]:
+    """Return the emulators by growth law."""
+    return {law: known.emulator for law, known in learned.items()}
+
+
+def sample(work: Work, emulators: Mapping[str, Emulator], steps: int, what: str) -> Branches:
+    """Sample every branch: each hypothesis under each law that has an emulator."""
     names = list(work.case.hypotheses.hypotheses)
-    emulators = {law: known.emulator for law, known in learned.items()}
-    keys = [(name, law) for name in names for law in work.laws]
+    keys = [(name, law) for name in names for law in emulators]
     tasks = []
     for name, law in keys:
-        density = log_posterior(work, name, emulators[law], len(learned[law].design.names))
+        batch = batch_of(work, name, law, emulators[law])
         seed = work.settings.seed + 10 * names.index(name) + work.laws.index(law)
-        start = before[name, law].z if before else None
-        tasks.append(delayed(sample_branch)(density, steps, seed, start))
+        tasks.append(delayed(sample_branch)(batch, steps, seed))
     branches: Branches = {}
     with work.progress(what, len(keys)) as advance:
         found = Parallel(n_jobs=work.settings.jobs, return_as="generator")(tasks)
@@ -204,7 +223,9 @@ def sample(
 def near_designs(work: Work, wave: int, branches: Branches, runs: int) -> list[Design]:
     """Return points, law by law, where the last look put the posterior of each hypothesis.
 
-    They are kept beside their runs, so that a calibration that goes on uses the very same ones.
+    Some points are played twice: what two replicates of a point differ by is no error of the
+    emulator. Points are kept beside their runs, so that a calibration that goes on uses the very
+    same ones.
     """
     weights = law_weights(work.case, branches)
     names = list(work.case.hypotheses.hypotheses)
@@ -216,7 +237,9 @@ def near_designs(work: Work, wave: int, branches: Branches, runs: int) -> list[D
         size = runs * (number + 1) // len(names) - runs * number // len(names)
         for law, share in shares(mine, size).items():
             z = branches[name, law].z
-            picked[law].append(z[random.integers(len(z), size=share)])
+            twice = int(PAIRED_SHARE * share)
+            points = z[random.integers(len(z), size=share - twice)]
+            picked[law].append(np.concatenate([points, points[:twice]]))
     designs = []
     for law in work.laws:
         columns = list(work.case.priors.names(law))
@@ -227,16 +250,16 @@ def near_designs(work: Work, wave: int, branches: Branches, runs: int) -> list[D
     return designs
 
 
-def log_posterior(work: Work, hypothesis: str, emulator: Emulator, parameters: int) -> LogPosterior:
-    """Return the log posterior of a hypothesis: its own figures, each used once."""
+def batch_of(work: Work, hypothesis: str, law: str, emulator: Emulator) -> Batch:
+    """Return the figures of a hypothesis, each used once, beside the emulator of a law."""
     hypotheses = work.case.hypotheses
     chosen = targets(work.case.observations, hypotheses.hypotheses[hypothesis])
-    return LogPosterior(
+    return Batch(
         emulator,
         tuple(subset(work.figures, chosen)),
-        np.array([float(logged(t.value, t.value)) for t in chosen]),
+        np.array([[float(logged(t.value, t.value)) for t in chosen]]),
         np.array([hypotheses.noise_of(t) for t in chosen]),
-        parameters,
+        len(work.case.priors.names(law)),
     )
 
 

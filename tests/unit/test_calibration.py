@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.calibration.batch import Batch, log_prior
 from analysis.calibration.design import draw_design
 from analysis.calibration.emulator import fit_emulator, predict_fast, spread, terms
-from analysis.calibration.posterior import LogPosterior, importance_evidence, sample_branch
+from analysis.calibration.posterior import importance_evidence, r_hat, sample_branch
 from analysis.calibration.priors import Prior, Priors
 from sim.errors import DataError
 
@@ -81,37 +82,78 @@ def test_emulator_refuses_too_few_runs() -> None:
         fit_emulator(np.zeros((10, 3)), np.zeros((10, 1)))
 
 
-def _linear_gaussian() -> tuple[LogPosterior, float, np.ndarray, np.ndarray]:
+def test_the_size_of_a_residual_follows_z_where_it_does() -> None:
+    """Outputs that scatter more in one corner would be trusted too much there, too little else."""
+    random = np.random.default_rng(4)
+    z = random.standard_normal((3000, 3))
+    sd = np.column_stack([0.1 * np.exp(0.5 * z[:, 1]), np.full(3000, 0.2)])
+    emulator = fit_emulator(z, np.column_stack([z[:, 0], z[:, 2]]) + sd * random.standard_normal(sd.shape))
+    at = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    found = np.sqrt(np.diag(emulator.residual_covariance)) * emulator.stretch(at)
+    assert found[:, 0] == pytest.approx(0.1 * np.exp([-0.5, 0.0, 0.5]), rel=0.15)
+    assert found[:, 1] == pytest.approx([0.2] * 3, rel=0.1)
+
+
+def test_terms_that_explain_nothing_are_held_down() -> None:
+    """Higher terms fitted to noise would make the emulator worse than a straight line."""
+    random = np.random.default_rng(6)
+    z = random.standard_normal((400, 12))
+    outputs = z[:, :1] + 0.5 * random.standard_normal((400, 1))
+    emulator = fit_emulator(z, outputs)
+    fresh = random.standard_normal((2000, 12))
+    error = np.sqrt(((emulator.predict(fresh)[:, 0] - fresh[:, 0]) ** 2).mean())
+    assert error < 0.12
+    assert emulator.held_back_rms[0] == pytest.approx(0.5, rel=0.1)
+
+
+def _linear_gaussian(width: float = 1.0) -> tuple[Batch, float, np.ndarray, np.ndarray]:
     """Return a posterior whose mean, sd and evidence are known in closed form."""
     random = np.random.default_rng(5)
     z = random.standard_normal((4000, 2))
     emulator = fit_emulator(
         z, np.column_stack([z[:, 0] * 2.0]) + 0.3 * random.standard_normal((4000, 1))
     )
-    observed, noise = np.array([3.0]), np.array([0.4])
-    target = LogPosterior(emulator, (0,), observed, noise, 2)
-    variance = float(target.covariance[0, 0])
-    total = 4.0 + variance
+    batch = Batch(emulator, (0,), np.array([[3.0]]), np.array([0.4]), 2, width)
+    variance = float(batch.total_sd[0] ** 2)
+    total = 4.0 * width**2 + variance
     evidence = -0.5 * (9.0 / total + np.log(2 * np.pi * total))
-    mean = np.array([2.0 * 3.0 / total, 0.0])
-    sd = np.array([np.sqrt(1.0 - 4.0 / total), 1.0])
-    return target, evidence, mean, sd
+    mean = np.array([2.0 * width**2 * 3.0 / total, 0.0])
+    sd = width * np.array([np.sqrt(variance / total), 1.0])
+    return batch, evidence, mean, sd
 
 
-def test_sampler_and_evidence_agree_with_the_closed_form() -> None:
+@pytest.mark.parametrize("width", [1.0, 0.5])
+def test_sampler_and_evidence_agree_with_the_closed_form(width: float) -> None:
     """Posterior draws or evidence would be wrong even for a linear Gaussian model."""
-    target, evidence, mean, sd = _linear_gaussian()
-    branch = sample_branch(target, 1500, 7)
+    batch, evidence, mean, sd = _linear_gaussian(width)
+    branch = sample_branch(batch, 400, 7)
     assert branch.z.mean(axis=0) == pytest.approx(mean, abs=0.08)
     assert branch.z.std(axis=0) == pytest.approx(sd, rel=0.1)
-    assert branch.log_evidence == pytest.approx(evidence, abs=0.05)
+    assert branch.log_evidence == pytest.approx(evidence, abs=0.06)
     assert branch.log_evidence_sd < 0.05
-    again = importance_evidence(target, branch.z, np.random.default_rng(1))
-    assert again[0] == pytest.approx(evidence, abs=0.05)
+    assert branch.r_hat < 1.02
+    again = importance_evidence(batch, branch.z, np.random.default_rng(1))
+    assert again[0] == pytest.approx(evidence, abs=0.06)
+
+
+def test_priors_of_any_width_are_normalised() -> None:
+    """Evidences under narrower and wider priors could not be compared."""
+    grid = np.linspace(-2.5, 2.5, 4001)[:, None]
+    for width in (0.5, 1.0, 2.0):
+        mass = np.exp(log_prior(grid, width)).sum() * (grid[1, 0] - grid[0, 0])
+        assert mass == pytest.approx(1.0, abs=2e-3)
+
+
+def test_chains_that_disagree_are_seen() -> None:
+    """A sampler whose chains stay where they began would pass for one that has converged."""
+    random = np.random.default_rng(8)
+    good = random.standard_normal((8, 400, 2))
+    assert r_hat(good) < 1.02
+    assert r_hat(good + np.arange(8)[:, None, None]) > 1.5
 
 
 def test_sampling_is_reproducible() -> None:
     """The same seed would give another posterior."""
-    target, *_ = _linear_gaussian()
-    first, second = (sample_branch(target, 100, 11) for _ in range(2))
+    batch, *_ = _linear_gaussian()
+    first, second = (sample_branch(batch, 40, 11) for _ in range(2))
     assert np.array_equal(first.z, second.z)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.calibration.batch import Batch
+from analysis.calibration.batch import Batch, conditional_draws
 from analysis.calibration.emulator import Emulator, terms
 from analysis.cli import composed
-from analysis.coverage import Study, coverage, play, ranks, year_draws
+from analysis.coverage import Study, coverage, play, ranks
 from analysis.coverage_page import coverage_table, draw, words
 from analysis.federations import packaged, register
 from analysis.quantities import KeepFiguresAndYear, quantities
@@ -53,7 +53,7 @@ def test_the_last_year_is_drawn_given_the_figures() -> None:
     emulator = Emulator(coefficients, residual, np.zeros(2), np.zeros(2))
     observed = np.array([[0.0], [0.2], [-0.4]])
     batch = Batch(emulator, (0,), observed, np.array([0.1]), size)
-    draws = year_draws(batch, np.zeros((sets, 40_000, size)), 1, np.random.default_rng(0))
+    draws = conditional_draws(batch, np.zeros((sets, 40_000, size)), 1, np.random.default_rng(0))
     gain = 0.03 / (0.04 + 0.01)
     assert draws[..., 0].mean(axis=1) == pytest.approx(gain * observed[:, 0], abs=0.01)
     assert draws[..., 0].var(axis=1) == pytest.approx([0.09 - gain * 0.03] * 3, rel=0.03)
