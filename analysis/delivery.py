@@ -11,15 +11,20 @@ import pandas as pd
 from analysis import figure_tables, figures, projection
 from analysis.budgets import exhaustion
 from analysis.calibration.shipped import Posterior
+from analysis.certainty import Certainty, Words
 from analysis.comparators import comparators
 from analysis.comparison import compare
 from analysis.cumulative import elapsed_date
 from analysis.federations import Case
 from analysis.hypotheses import consumption
 from analysis.report import write_report
+from analysis.sensitivity import leading, outstanding
+from analysis.sensitivity_figure import draw_sobol, draw_tornado
 from analysis.storing import write_csv, write_parquet
 from analysis.tables import report_tables, summarise
+from analysis.uncertainty_figure import draw_shares
 from analysis.workbook import write_tables
+from sim.timeline import months_of
 from sim.units import UNIT_OF
 
 
@@ -50,10 +55,11 @@ def tables_of(case: Case, ensemble: projection.Ensemble, seed: int) -> Tables:
     """Turn the runs of a projection into tidy tables; `seed` is that of the reporting noise."""
     federation = case.federation
     past, future = projection.periods_of(federation)
-    months = range(federation.reported_months + 1, federation.calendar.months + 1)
     longest = federation.calendar.period_months
     halves = [p for p in future if p[0].startswith("M") and len(p[1]) <= longest]
     consumed = consumption(case.observations, case.hypotheses)
+    told = max((months_of(p)[-1] for p in consumed["period"]), default=0)
+    months = range((told or federation.reported_months) + 1, federation.calendar.months + 1)
     budgets = [(r, q, UNIT_OF[r]) for r, q in federation.budgets.items() if q > 0.0]
     return Tables(
         draws=projection.usage_draws(ensemble, case, future),
@@ -66,9 +72,23 @@ def tables_of(case: Case, ensemble: projection.Ensemble, seed: int) -> Tables:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a verb shows of a projection.
+
+    Args:
+        summary: As written to `projection.csv`.
+        words: What is known, what is prior, what would change the answer.
+    """
+
+    summary: pd.DataFrame
+    words: Words
+
+
 def deliver(
-    case: Case, posterior: Posterior, ensemble: projection.Ensemble, folder: Path, seed: int
-) -> pd.DataFrame:
+    case: Case, posterior: Posterior, ensemble: projection.Ensemble, folder: Path, seed: int,
+    sure: Certainty,
+) -> Answer:  # fmt: skip
     """Write everything a projection leaves.
 
     Args:
@@ -77,9 +97,7 @@ def deliver(
         ensemble: The runs.
         folder: Where the files go.
         seed: Seed of the reporting noise.
-
-    Returns:
-        The summary that is written to `projection.csv`.
+        sure: How sure the projection is.
     """
     found, names = tables_of(case, ensemble, seed), list(dict.fromkeys(ensemble.hypothesis))
     date_at = elapsed_date(case.federation.calendar)
@@ -92,6 +110,10 @@ def deliver(
     write_csv(exhausted, folder / "budgets.csv")
     write_csv(compared, folder / "comparators.csv")
     write_csv(found.fit, folder / "fit.csv")
+    write_csv(sure.shares, folder / "uncertainty.csv")
+    write_csv(sure.explained, folder / "explained.csv")
+    write_csv(posterior.evidence, folder / "evidence.csv")
+    write_csv(posterior.directions, folder / "directions.csv")
     meanings = {n: case.hypotheses.hypotheses[n].says for n in names}
     reported = report_tables(
         case.observations, found.history, found.draws, found.metrics, found.monthly,
@@ -100,11 +122,13 @@ def deliver(
     write_tables(reported, folder, hypotheses=meanings)
     checked = figure_tables.fit_check(found.fit, case.observations)
     laws = posterior.laws[posterior.laws["hypothesis"].isin(names)]
+    pictures = _draw(case, found, checked, folder / "figures")
+    pictures |= _draw_sure(sure, folder / "figures")
     write_report(
         folder, summary, compared, exhausted, _identifiability(posterior, names), checked, laws,
-        _draw(case, found, checked, folder / "figures"), meanings, case.federation.name,
+        pictures, meanings, case.federation.name, sure.words.sections(),
     )
-    return summary
+    return Answer(summary, sure.words)
 
 
 def _fit(case: Case, ensemble: projection.Ensemble, seed: int) -> pd.DataFrame:
@@ -121,6 +145,20 @@ def _identifiability(posterior: Posterior, hypotheses: Iterable[str]) -> pd.Data
     table = table[table["hypothesis"].isin(set(hypotheses))].copy()
     table["sentence"] = [f"{row.verdict}; prior: {row.source}" for row in table.itertuples()]
     return table
+
+
+def _draw_sure(sure: Certainty, folder: Path) -> dict[str, Path]:
+    """Draw where the uncertainty comes from and what moves the answer; by caption."""
+    pictures = {}
+    if len(sure.shares):
+        caption = "Where the uncertainty of the projected time comes from"
+        pictures[caption] = draw_shares(sure.shares, folder, "uncertainty")
+    if len(sure.tornado):
+        caption = "What each parameter's 90 % interval makes of the projected time"
+        pictures[caption] = draw_tornado(leading(sure.tornado), folder, "tornado")
+        caption = "Total Sobol indices of the projected time"
+        pictures[caption] = draw_sobol(outstanding(sure.sobol), folder, "sobol")
+    return pictures
 
 
 def _draw(case: Case, found: Tables, checked: pd.DataFrame, folder: Path) -> dict[str, Path]:

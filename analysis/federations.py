@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from analysis.calibration.priors import Priors, load_priors
-from analysis.hypotheses import Hypotheses, load_hypotheses
+from analysis.hypotheses import Hypotheses, load_hypotheses, reading_later
 from analysis.observations import load_observations
+from analysis.records.as_figures import record_rows
 from analysis.traces import with_traces
 from sim.entities import Federation
 from sim.errors import ConfigError, DataError
+from sim.timeline import months_of
 
 PARTS = ("federation.yaml", "use_cases.yaml")
 
@@ -84,26 +86,61 @@ def register(folder: Path) -> str:
     return name
 
 
-def load_case(federation: Federation, folder: Path) -> Case:
+def load_case(
+    federation: Federation,
+    folder: Path,
+    later: Path | None = None,
+    records: tuple[Path, str] | None = None,
+) -> Case:
     """Load the traces, reported figures, hypotheses and priors of a federation.
+
+    Args:
+        federation: The entities.
+        folder: Where its files lie.
+        later: A file of figures that came after the federation's own, in the same columns.
+        records: A file of deployment records and the window it has, such as M13-M24.
 
     Raises:
         ConfigError, DataError: For the first thing in them that cannot be used.
     """
     federation = with_traces(federation, folder)
-    observations = load_observations(folder / "observations.csv")
+    files_ = [folder / "observations.csv", *([later] if later else [])]
+    observations = load_observations(*files_)
     unknown = sorted(set(observations["site"]) - set(federation.sites) - {"all"})
     if unknown:
         raise DataError(
             "unknown site",
-            str(folder / "observations.csv"),
+            str(files_[-1]),
             f"all or one of {', '.join(federation.sites)}",
             unknown[0],
             federation.sites,
         )
     hypotheses = load_hypotheses(read_yaml(folder / "hypotheses.yaml"), observations)
+    if later:
+        federation = _told_later(federation, observations, later)
+        hypotheses = reading_later(hypotheses, observations, len(load_observations(files_[0])))
+    if records:
+        rows = record_rows(records[0], federation.calendar, records[1])
+        if months_of(records[1])[-1] > federation.reported_months:
+            expected = f"a window that ends by M{federation.reported_months}"
+            raise DataError("records of months to come", str(records[0]), expected, records[1])
+        observations = pd.concat([observations, rows], ignore_index=True)
     priors = load_priors({"priors": _inner(folder / "priors.yaml", "priors")}, federation)
     return Case(folder, federation, observations, hypotheses, priors)
+
+
+def _told_later(federation: Federation, observations: pd.DataFrame, later: Path) -> Federation:
+    """Return the federation with its reported months carried on to the last figure."""
+    ends = [months_of(p)[-1] for p in observations["period"] if p.startswith("M")]
+    last = max([federation.reported_months, *ends])
+    if last >= federation.calendar.months:
+        raise DataError(
+            "nothing would be left to project",
+            str(later),
+            f"figures that end before M{federation.calendar.months}",
+            f"M{last}",
+        )
+    return replace(federation, reported_months=last)
 
 
 def _inner(path: Path, key: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +13,12 @@ from analysis.observations import increments
 from sim.config import build
 from sim.errors import ConfigError
 from sim.ranges import NonNegative, Positive
+from sim.units import RESOURCES
 
 Ledger = Literal["provisioned", "allocated", "active"]
+
+
+RECORDS_NOISE = 0.02  # of a logged statistic of records, beside the replicates' spread; assumed
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Hypotheses:
 
     def noise_of(self, target: Target) -> float:
         """Return the standard deviation of the logarithm of a reported figure."""
+        if target.metric == "records":
+            return self.noise.get("records", RECORDS_NOISE)
         return self.noise.get(target.id, self.noise.get(target.resource, self.noise["default"]))
 
 
@@ -67,7 +73,8 @@ class Target:
     Args:
         id: Observation id.
         period: Accounting period.
-        metric: `usage`, `training_cycles` or `application_usage`.
+        metric: `usage`, `training_cycles`, `application_usage` or `records` (a statistic of
+            deployment records).
         site: Site, or `all`.
         resource: Resource, `-` for the platform services.
         ledger: Ledger it is taken to measure.
@@ -84,7 +91,7 @@ class Target:
     unit: str = field(default="-")
 
 
-FITTED_METRICS = ("usage", "training_cycles", "application_usage")
+FITTED_METRICS = ("usage", "training_cycles", "application_usage", "records")
 
 
 def load_hypotheses(data: Mapping[str, Any], observations: pd.DataFrame) -> Hypotheses:
@@ -108,6 +115,29 @@ def load_hypotheses(data: Mapping[str, Any], observations: pd.DataFrame) -> Hypo
                         "no such figure", where, "an id of observations.csv", figure, known
                     )
     return hypotheses
+
+
+def reading_later(
+    hypotheses: Hypotheses, observations: pd.DataFrame, first: int
+) -> Hypotheses:
+    """Return hypotheses that read figures which came later.
+
+    Args:
+        hypotheses: As the federation states them.
+        observations: All figures.
+        first: Row of the first figure that came later; where these leave their ledger open
+            (`by_hypothesis`) they measure what the accounting shows from now on (`reported`).
+    """
+    later = observations.iloc[first:]
+    later = later[(later["ledger"] == "by_hypothesis") & later["resource"].isin(RESOURCES)]
+    told = dict(zip(later["id"], later["resource"], strict=True))
+    return replace(
+        hypotheses,
+        hypotheses={
+            name: replace(h, reads={**h.reads, **{i: h.reported[r] for i, r in told.items()}})
+            for name, h in hypotheses.hypotheses.items()
+        },
+    )
 
 
 def increment_id(resource: str, period: str) -> str:
@@ -208,7 +238,7 @@ def all_targets(observations: pd.DataFrame, hypotheses: Hypotheses) -> list[Targ
     return list(found.values())
 
 
-def logged(value: np.ndarray | float, reported: float) -> Any:
+def logged(value: np.ndarray | float, reported: np.ndarray | float) -> Any:
     """Return the scale on which figures are compared: log(value + 2 % of the reported figure).
 
     The small offset keeps outputs near zero (a site before it joins) finite; assumed.

@@ -77,21 +77,24 @@ class _Row:
         return f"{self.path}, line {self.line}, column {column}"
 
 
-def load_observations(path: str | os.PathLike[str]) -> pd.DataFrame:
+def load_observations(
+    path: str | os.PathLike[str], *more: str | os.PathLike[str]
+) -> pd.DataFrame:
     """Read and check the reported figures of a federation.
 
     Args:
         path: A CSV file in UTF-8 whose header has exactly the names in `COLUMNS`, in any order.
+        more: Further such files, with figures that came later; all are checked together.
 
     Returns:
-        One row per figure in the order of the file, columns `COLUMNS`; `value` is float in the
+        One row per figure in the order of the files, columns `COLUMNS`; `value` is float in the
         row's `unit`, at least 0, NaN where the report's cell is blank; the others are text.
 
     Raises:
         DataError: When the file or a cell cannot be used; names file, line and column, and what
             was expected.
     """
-    rows = _read(Path(path))
+    rows = [row for file in (path, *more) for row in _read(Path(file))]
     for row in rows:
         _check_names(row)
         _check_unit(row)

@@ -15,7 +15,7 @@ from analysis.outputs import TargetValues, accounted, subset
 from sim.entities import Federation
 from sim.runner import RunResult
 from sim.timeline import months_of
-from sim.units import LEDGERS, RESOURCES, UNIT_OF, FloatArray
+from sim.units import LEDGERS, RESOURCES, UNIT_OF, FloatArray, IntArray
 
 SERVICE_METRICS = ("training_cycles", "models_developed", "models_trained", "countries")
 _SUMMED = ("training_cycles", "application_usage")
@@ -56,11 +56,26 @@ class Ensemble:
         kept: What is kept of every run, in order.
         hypothesis: Hypothesis of every run, same order.
         figures: The figures whose values were kept.
+        point_of: Number of the posterior draw behind every run, shape (runs,); None: each its own.
+        law: Growth law of every run; None: one for all.
     """
 
     kept: list[Kept]
     hypothesis: list[str]
     figures: tuple[Target, ...]
+    point_of: IntArray | None = None
+    law: list[str] | None = None
+
+    @property
+    def point(self) -> IntArray:
+        """Number of the posterior draw behind every run, shape (runs,)."""
+        return np.arange(len(self.kept)) if self.point_of is None else self.point_of
+
+    @property
+    def branch(self) -> list[str]:
+        """Hypothesis and growth law of every run."""
+        laws = self.law or [""] * len(self.kept)
+        return [f"{h} {law}".strip() for h, law in zip(self.hypothesis, laws, strict=True)]
 
     def of(self, hypothesis: str) -> list[int]:
         """Return the positions of a hypothesis' runs."""
@@ -238,7 +253,8 @@ def periods_of(federation: Federation) -> tuple[list[tuple[str, range]], list[tu
     calendar, reported = federation.calendar, federation.reported_months
     labels = [(p, months_of(p)) for p in calendar.periods()]
     past = [(p, m) for p, m in labels if m.stop - 1 <= reported]
-    future = [(p, m) for p, m in labels if m.start > reported]
+    left = [range(max(m.start, reported + 1), m.stop) for _, m in labels if m.stop - 1 > reported]
+    future = [(f"M{m.start}-M{m.stop - 1}", m) for m in left]
     if len(future) > 1:
         whole = range(reported + 1, calendar.months + 1)
         is_year = len(whole) == 12 and reported % 12 == 0

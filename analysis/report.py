@@ -37,6 +37,7 @@ def write_report(
     figures: Mapping[str, Path],
     hypotheses: Mapping[str, str] | None = None,
     title: str = "",
+    words: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
     """Write `report.md`: the answer first, then what it rests on.
 
@@ -52,6 +53,7 @@ def write_report(
         figures: PNG files by caption, in the order of the page; inside or beside `folder`.
         hypotheses: What each hypothesis means, in a sentence.
         title: Name of the federation.
+        words: Sentences by their heading: what is known, what is assumed, what would change it.
 
     Returns:
         Path of `report.md`.
@@ -66,6 +68,7 @@ def write_report(
         _answer(summary, compared, period),
         _budgets(exhausted),
         _sites(summary, period),
+        *(_sentences(heading, lines) for heading, lines in (words or {}).items()),
         _pictures(folder, figures),
         _hypotheses(summary, hypotheses or {}),
         _limits(identifiability),
@@ -119,6 +122,11 @@ def _rows(summary: pd.DataFrame, period: str, everywhere: bool) -> pd.DataFrame:
         raise DataError("nothing projected for all sites", "summary",
                         f"site all, ledger reported, {period}")
     return rows
+
+
+def _sentences(heading: str, lines: Sequence[str]) -> str:
+    """Write a section of sentences; none if there are none."""
+    return f"## {heading}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
 
 
 def _months(period: str) -> str:

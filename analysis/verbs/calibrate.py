@@ -5,28 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from omegaconf import DictConfig
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from analysis.calibration.calibrate import LEFT, Calibrated, calibrate
-from analysis.calibration.shipped import write_posterior
-from analysis.calibration.waves import Settings, Work
+from analysis.calibration.shipped import (
+    Posterior,
+    differences,
+    read_posterior,
+    write_posterior,
+)
+from analysis.calibration.update import Later, update
+from analysis.calibration.waves import Settings, Work, made_from
+from analysis.federations import Case
 from analysis.progress import progress, say, stdout
 from analysis.runfolder import kept_folder, open_run_folder
+from analysis.storing import write_csv
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
 from sim.errors import ConfigError
 
-OWN = {"runs": int, "steps": int, "keep": int, "hypothesis": str, "ship": bool}
+TEXT = (str, type(None))
+OWN: dict[str, type | tuple[type, ...]] = {
+    "runs": int, "steps": int, "keep": int, "hypothesis": str, "ship": bool, "tolerated": float,
+    "data": TEXT, "records": TEXT, "window": str, "posterior": TEXT, "surprises": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A checked calibration."""
+    """A checked calibration; `before` and `posterior` if it only updates an earlier one."""
 
     setup: Setup
     settings: Settings
     hypothesis: str
+    before: Case | None = None
+    posterior: Posterior | None = None
 
 
 def prepare(config: DictConfig) -> Job:
@@ -48,12 +63,32 @@ def prepare(config: DictConfig) -> Job:
         at_least(options, "keep", 10),
         setup.seed,
         setup.jobs,
+        options["tolerated"],
     )
     if hypothesis != "averaged":
         one = {hypothesis: setup.case.hypotheses.hypotheses[hypothesis]}
         case = replace(setup.case, hypotheses=replace(setup.case.hypotheses, hypotheses=one))
         setup = replace(setup, case=case)
-    return Job(setup, settings, hypothesis)
+    one_of(options, "surprises", ["refuse", "accept"])
+    if not (options["data"] or options["records"]):
+        return Job(setup, settings, hypothesis)
+    if options["ship"] or hypothesis != "averaged":
+        key = "ship" if options["ship"] else "hypothesis"
+        raise ConfigError("cannot update", key, "its default, with data= or records=", options[key])
+    return _updating(config, setup, settings)
+
+
+def _updating(config: DictConfig, setup: Setup, settings: Settings) -> Job:
+    """Return an update, if the posterior was made from all but the later figures."""
+    plain = OmegaConf.merge(config, {"data": None, "records": None})
+    before = prepare_setup(plain, OWN)  # type: ignore[arg-type]
+    where = setup.options["posterior"]
+    posterior = read_posterior(Path(where) if where else before.case.folder / "posterior")
+    changed = differences(posterior, made_from(before.case, before.policies))
+    if changed:
+        say(f"not an update, everything is fitted anew: changed since then: {', '.join(changed)}")
+        return Job(setup, settings, "averaged")
+    return Job(setup, settings, "averaged", before.case, posterior)
 
 
 def execute(job: Job) -> Path:
@@ -61,8 +96,13 @@ def execute(job: Job) -> Path:
     setup = job.setup
     folder = open_run_folder("calibrate", setup.config, setup.inputs(), setup.seed)
     kept = kept_folder()
+    work = Work(setup.case, setup.policies, job.settings, kept, progress)
     try:
-        found = calibrate(Work(setup.case, setup.policies, job.settings, kept, progress))
+        if job.before is None or job.posterior is None:
+            found, told = calibrate(work), None
+        else:
+            accept = setup.options["surprises"] == "accept"
+            found, told = update(Later(work, job.before, job.posterior, accept))
     except KeyboardInterrupt:
         folder.finish("interrupted")
         say(f"finished runs of the design are kept in {kept}")
@@ -71,13 +111,33 @@ def execute(job: Job) -> Path:
         folder.finish("failed")
         raise
     write_posterior(found, folder.path / "posterior")
+    if told is not None:
+        write_csv(told, folder.path / "predictive.csv")
     if setup.options["ship"]:
         write_posterior(found, setup.case.folder / "posterior")
         say(f"shipped to {setup.case.folder / 'posterior'}")
     folder.finish("finished")
+    for warning in found.warnings:
+        say(warning)
     _show(found, stdout())
+    if told is not None:
+        _show_told(told, stdout())
     print(f"results: {folder.path}")
     return folder.path
+
+
+def _show_told(told: pd.DataFrame, console: Console) -> None:
+    """Show later figures beside what was predicted for them."""
+    table = Table(title="Later figures, and what the posterior before had predicted")
+    for column in ("figure", "unit", "reported", "hypothesis", "predicted [90 %]", "probability"):
+        table.add_column(column)
+    for row in told.to_dict("records"):
+        table.add_row(
+            row["figure"], row["unit"], f"{row['reported']:,.0f}", row["hypothesis"],
+            f"{row['p50']:,.0f} [{row['p05']:,.0f} - {row['p95']:,.0f}]",
+            f"{row['probability']:.2g}",
+        )  # fmt: skip
+    console.print(table)
 
 
 def _show(found: Calibrated, console: Console) -> None:

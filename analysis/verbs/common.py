@@ -37,8 +37,10 @@ class Setup:
     options: dict[str, Any]
 
     def inputs(self) -> dict[str, Path]:
-        """Return the files the federation was read from."""
-        return {p.name: p for p in sorted(self.case.folder.glob("*.*")) if p.is_file()}
+        """Return the files the federation was read from, and the figures that came later."""
+        files = {p.name: p for p in sorted(self.case.folder.glob("*.*")) if p.is_file()}
+        later = self.options.get("data")
+        return files | ({f"data/{Path(later).name}": Path(later)} if later else {})
 
 
 def prepare_setup(config: DictConfig, own: dict[str, type | tuple[type, ...]]) -> Setup:
@@ -69,8 +71,10 @@ def prepare_setup(config: DictConfig, own: dict[str, type | tuple[type, ...]]) -
     folder = Path(content.pop("folder"))
     federation = build_federation(content)
     policies = build_policies(data["policy"])
+    later = Path(data["data"]) if data.get("data") else None
+    told = (Path(data["records"]), str(data["window"])) if data.get("records") else None
     return Setup(
-        load_case(federation, folder),
+        load_case(federation, folder, later, told),
         policies,
         data,
         data["seed"],

@@ -12,7 +12,9 @@ from rich.table import Table
 from analysis import projection
 from analysis.calibration.shipped import Posterior, read_posterior
 from analysis.calibration.waves import made_from
+from analysis.certainty import certainty
 from analysis.chunks import run_in_chunks
+from analysis.corrections import conditioned, diverged, sizes_of
 from analysis.delivery import deliver
 from analysis.fingerprint import digest
 from analysis.frames import AVERAGED
@@ -25,7 +27,8 @@ from analysis.worlds import specs_of
 from sim.errors import ConfigError
 from sim.runner import RunSpec
 
-OWN = {"draws": int, "replicates": int, "hypothesis": str, "posterior": (str, type(None))}
+TEXT = (str, type(None))
+OWN = {"draws": int, "replicates": int, "hypothesis": str, "posterior": TEXT, "data": TEXT}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +84,23 @@ def execute(job: Job) -> Path:
     warn_if_changed(job.changed)
     folder = open_run_folder("project", setup.config, setup.inputs(), setup.seed)
     try:
-        ensemble = _play(job)
-        answer = deliver(setup.case, job.posterior, ensemble, folder.path, setup.seed)
+        told = conditioned(_play(job), setup.case, setup.seed)
+        sizes = sizes_of(setup.case)
+        moved = diverged(told, setup.case, sizes, setup.seed + 1)
+        answer = deliver(
+            setup.case, job.posterior, moved, folder.path, setup.seed,
+            certainty(setup.case, job.posterior, job.draws, told, moved, setup.seed),
+        )
     except BaseException as error:
         folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     folder.finish("finished", posterior_changed=job.changed, posterior=job.posterior.made_from)
-    stdout().print(_shown(answer))
+    console = stdout()
+    console.print(_shown(answer.summary))
+    for heading, sentences in answer.words.sections().items():
+        console.print(f"\n[bold]{heading}[/bold]")
+        for sentence in sentences:
+            console.print(f"- {sentence}", highlight=False, markup=False)
     print(f"results: {folder.path}")
     print(f"read first: {folder.path / 'report.md'}")
     return folder.path
@@ -104,8 +117,10 @@ def _play(job: Job) -> projection.Ensemble:
             lambda: job.specs, len(job.specs), keep, folder, job.setup.jobs, advance
         )
     each = job.setup.options["replicates"]
-    names = [n for n in job.draws["hypothesis"] for _ in range(each)]
-    return projection.Ensemble(kept, names, figures_)
+    played = job.draws.loc[job.draws.index.repeat(each)]
+    return projection.Ensemble(
+        kept, list(played["hypothesis"]), figures_, played.index.to_numpy(), list(played["law"])
+    )
 
 
 def _shown(summary: pd.DataFrame) -> Table:

@@ -1,0 +1,1 @@
+"""Deployment records: one row a deployment, from an operator's log or from a simulated run."""
