@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help project test test-fast calibrate golden bench backcast coverage validate-serving docs docs-check lint clean
+.PHONY: help project test test-fast calibrate golden bench backcast coverage crosscheck records validate-serving docs docs-check lint clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -39,9 +39,11 @@ lint: $(VENV)/.made-dev  ## style, types and layers
 
 docs: $(VENV)/.made-dev  ## write the generated docs
 	$(BIN)/python -m analysis.dictionary
+	$(BIN)/python -m analysis.methods_page
 
 docs-check: $(VENV)/.made-dev  ## generated docs are current, every command in README and docs runs
 	$(BIN)/python -m analysis.dictionary --check
+	$(BIN)/python -m analysis.methods_page --check
 	$(BIN)/python -m tests.docs_commands README.md docs/*.md
 
 golden: $(VENV)/.made-dev  ## write the golden results anew (raise sim.MODEL_VERSION first)
@@ -55,6 +57,12 @@ backcast: $(VENV)/.made  ## fit on earlier figures, predict the later ones, writ
 
 coverage: $(VENV)/.made  ## do intervals cover as often as they say? 600 synthetic reports, docs/coverage
 	$(BIN)/python -m analysis.coverage_page
+
+crosscheck: $(VENV)/.made  ## a second opinion on the shipped posterior: ES-MDA on the simulator, docs/crosscheck
+	$(BIN)/python -m analysis.crosscheck_page
+
+records: $(VENV)/.made  ## what deployment records teach: recovery, value, another platform's jobs, docs/records
+	$(BIN)/python -m analysis.records_page
 
 validate-serving: $(VENV)/.made  ## hold serving against measured AWS Lambda experiments
 	$(BIN)/python -m analysis.serving_validation

@@ -1,8 +1,9 @@
 """Backcasts: fit on the figures to a month, predict the half-years after it that were reported.
 
 `make backcast` fits the reference case on the figures to M12 and to M18 and holds what it predicts
-against what was reported and against three forecasters that know nothing but the totals. Writes
-docs/backcast/ and the table of docs/backcast.md.
+against what was reported and against three forecasters that know nothing but the totals: what the
+mechanism alone says, and what is carried into a projection, which has walks for what the mechanism
+cannot reproduce (`discrepancy`). Writes docs/backcast/ and the tables of docs/backcast.md.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from analysis import discrepancy
 from analysis.calibration.calibrate import calibrate
 from analysis.calibration.waves import Settings, Work, made_from
 from analysis.chunks import run_in_chunks
 from analysis.federations import Case
 from analysis.fingerprint import digest
-from analysis.hypotheses import consumption
+from analysis.hypotheses import consumption, increment_id, logged, targets
+from analysis.observations import ALL
 from analysis.outputs import TargetValues
 from analysis.progress import progress
 from analysis.projection import Ensemble, Keep, as_reported
@@ -26,9 +29,11 @@ from analysis.runfolder import kept_folder
 from analysis.worlds import specs_of
 from sim.policies.base import Policies
 from sim.timeline import months_of
-from sim.units import RESOURCES, UNIT_OF, FloatArray
+from sim.units import LEDGERS, RESOURCES, UNIT_OF, FloatArray
 
 NAIVE = ("last", "trend", "doubling")
+REPEATS = 20  # reporting errors, and walks, drawn for each run: enough for a score's third digit
+WIDER = 2.0  # by how much wide priors are wider
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,93 @@ class Effort:
     """
 
     runs: int = 3000
-    steps: int = 2000
+    steps: int = 400
     draws: int = 300
     seed: int = 0
     jobs: int = -1
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A figure that a backcast predicts, as a reading of the report takes it.
+
+    Args:
+        hypothesis: The reading.
+        period: Accounting period.
+        site: Site, or `all`.
+        resource: Resource.
+        ledger: Ledger that it is taken to measure.
+        reported: In the unit of the resource, above 0.
+        noise: Standard deviation of its logarithm.
+    """
+
+    hypothesis: str
+    period: str
+    site: str
+    resource: str
+    ledger: str
+    reported: float
+    noise: float
+
+    @property
+    def total(self) -> tuple[str, str, str, str]:
+        """What it shares with the total it is a part of."""
+        return self.hypothesis, self.period, self.resource, self.ledger
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What runs at posterior draws say of the months after the last one that was known.
+
+    Args:
+        month: The last month known.
+        hypothesis: Reading of every run.
+        sites: Names.
+        shown: What the accounting would show, shape (runs, months, sites, resources).
+        usage: The same in all ledgers, shape (runs, months, sites, resources, ledgers).
+    """
+
+    month: int
+    hypothesis: tuple[str, ...]
+    sites: tuple[str, ...]
+    shown: FloatArray
+    usage: FloatArray
+
+    def without(self) -> FloatArray:
+        """Return factors that change nothing; shape as of `factors`."""
+        return np.ones((len(self.shown), REPEATS, *self.shown.shape[1:]))
+
+    def factors(self, sizes: discrepancy.Sizes, random: np.random.Generator) -> FloatArray:
+        """Draw walks, shape (runs, repeats, months, sites, resources)."""
+        runs, months = self.shown.shape[:2]
+        drawn = discrepancy.walks(sizes, self.sites, months, runs * REPEATS, random)
+        return drawn.reshape(runs, REPEATS, *drawn.shape[1:])
+
+    def monthly(self, figure: Figure) -> FloatArray:
+        """Return a figure's quantity by month and site; shape (runs, months, sites)."""
+        runs = [i for i, name in enumerate(self.hypothesis) if name == figure.hypothesis]
+        resource = RESOURCES.index(figure.resource)
+        if figure.site == ALL:
+            return np.asarray(self.shown[runs][:, self._span(figure), :, resource])
+        usage = self.usage[runs][:, self._span(figure), :, resource]
+        mine = np.array([site == figure.site for site in self.sites])
+        return np.asarray(usage[..., LEDGERS.index(figure.ledger)] * mine)
+
+    def total(self, figure: Figure, factors: FloatArray) -> FloatArray:
+        """Return a figure's quantity in every run and repeat, shape (runs x repeats,)."""
+        runs = [i for i, name in enumerate(self.hypothesis) if name == figure.hypothesis]
+        moved = factors[runs][:, :, self._span(figure), :, RESOURCES.index(figure.resource)]
+        return np.asarray((self.monthly(figure)[:, None] * moved).sum(axis=(2, 3)).ravel())
+
+    def _span(self, figure: Figure) -> slice:
+        months = months_of(figure.period)
+        return slice(months.start - 1 - self.month, months.stop - 1 - self.month)
+
+
 def told_by(case: Case, month: int) -> Case:
     """Return the case as it was known at the end of a month: later figures are taken away.
+
+    Its calendar ends with the last month that was ever reported: nothing after it is predicted.
 
     Args:
         case: The case with all its figures.
@@ -59,8 +143,15 @@ def told_by(case: Case, month: int) -> Case:
     """
     ends = case.observations["period"].map(_end)
     observations = case.observations[ends <= month].reset_index(drop=True)
-    federation = replace(case.federation, reported_months=month)
+    calendar = replace(case.federation.calendar, months=case.federation.reported_months)
+    federation = replace(case.federation, reported_months=month, calendar=calendar)
     return replace(case, federation=federation, observations=observations)
+
+
+def widened(case: Case, factor: float = WIDER) -> Case:
+    """Return the case with all priors wider on the scale of z, which is cut off as ever."""
+    priors = {n: replace(p, sigma=factor * p.sigma) for n, p in case.priors.priors.items()}
+    return replace(case, priors=replace(case.priors, priors=priors))
 
 
 def _end(period: str) -> int:
@@ -68,77 +159,140 @@ def _end(period: str) -> int:
     return months_of(period)[-1] if period.startswith("M") else 0
 
 
-def predicted(case: Case, policies: Policies, month: int, effort: Effort) -> pd.DataFrame:
-    """Fit on the figures to a month and play posterior draws to the last reported one.
+def figures_ahead(case: Case, month: int) -> list[Figure]:
+    """Return the totals and then the sites' figures that a backcast from a month predicts.
 
-    Returns:
-        hypothesis, draw, period, resource, quantity: totals over all sites of the half-years after
-        `month`, in the ledger that the accounting shows under the hypothesis.
+    A site's figure is predicted under a reading that says which ledger it measures. Each is in the
+    order of the readings, then of `RESOURCES`.
     """
+    found = []
+    noise = case.hypotheses.noise
+    for row in consumption(case.observations, case.hypotheses).to_dict("records"):
+        name, period, resource, reported = (
+            row[k] for k in ("hypothesis", "period", "resource", "quantity")
+        )
+        if _end(period) > month and reported > 0.0:
+            hypothesis = case.hypotheses.hypotheses[name]
+            read = hypothesis.reads.get(increment_id(resource, period))
+            ledger = read or hypothesis.reported[resource]
+            size = noise.get(resource, noise["default"])
+            found.append(Figure(name, period, ALL, resource, ledger, reported, size))
+    for name, hypothesis in case.hypotheses.hypotheses.items():
+        for target in targets(case.observations, hypothesis):
+            if target.metric == "usage" and target.site != ALL and _end(target.period) > month:
+                size = case.hypotheses.noise_of(target)
+                found.append(Figure(name, target.period, target.site, target.resource,
+                                    target.ledger, target.value, size))  # fmt: skip
+    readings = list(case.hypotheses.hypotheses)
+    return sorted(
+        found,
+        key=lambda f: (
+            f.site != ALL,
+            readings.index(f.hypothesis),
+            RESOURCES.index(f.resource),
+            _end(f.period),
+        ),
+    )
+
+
+def predicted(case: Case, policies: Policies, month: int, effort: Effort) -> Predicted:
+    """Fit on the figures to a month and play posterior draws to the last reported one."""
     known = told_by(case, month)
     settings = Settings(effort.runs, effort.steps, effort.draws, effort.seed, effort.jobs)
     draws = calibrate(Work(known, policies, settings, kept_folder(), progress)).draws
-    months = case.federation.reported_months
-    shorter = replace(case.federation.calendar, months=months)
-    played = replace(case, federation=replace(case.federation, calendar=shorter))
+    calendar = known.federation.calendar
+    played = replace(case, federation=replace(case.federation, calendar=calendar))
     specs = specs_of(played, policies, draws, 1, effort.seed + month)
-    name = digest(made_from(known, policies), months, effort.seed, draws.to_csv())
+    name = digest(made_from(known, policies), calendar, effort.seed, draws.to_csv())
     with progress(f"runs from M{month}", len(specs)) as advance:
         kept = run_in_chunks(
             lambda: specs, len(specs), Keep(TargetValues((), frozenset())),
             kept_folder() / f"backcast-{name}", effort.jobs, advance,
         )  # fmt: skip
     ensemble = Ensemble(kept, list(draws["hypothesis"]), ())
-    periods = [p for p in case.federation.calendar.periods(months) if _end(p) > month]
+    shown = [
+        np.stack([as_reported(ensemble, played, run, r) for r in RESOURCES], axis=-1)
+        for run in range(len(kept))
+    ]
+    return Predicted(
+        month,
+        tuple(ensemble.hypothesis),
+        tuple(case.federation.sites),
+        np.stack(shown)[:, month:],
+        np.stack([k.monthly for k in kept])[:, month:],
+    )
+
+
+def residuals(case: Case, found: Predicted) -> pd.DataFrame:
+    """Return what the mechanism alone missed, figure by figure.
+
+    Returns:
+        The columns of `discrepancy.COLUMNS`, on the scale on which figures are fitted.
+    """
+    figures = figures_ahead(case, found.month)
+    alone = found.without()[:, :1]
+    away = {f: _away(f, found.total(f, alone)) for f in figures}
+    totals = {f.total: f for f in figures if f.site == ALL}
     rows = []
-    for run in range(len(specs)):
-        for resource in RESOURCES:
-            total = as_reported(ensemble, played, run, resource).sum(axis=1)
-            for period in periods:
-                span = slice(months_of(period)[0] - 1, months_of(period)[-1])
-                where = (draws["hypothesis"].iloc[run], draws["draw"].iloc[run], period, resource)
-                rows.append((*where, float(total[span].sum())))
-    return pd.DataFrame(rows, columns=["hypothesis", "draw", "period", "resource", "quantity"])
+    for figure in figures:
+        total = totals.get(figure.total)
+        share = (np.nan, np.nan, np.nan)
+        if figure.site != ALL and total is not None:
+            apart = away[figure] - away[total]
+            part = found.total(figure, alone) / np.maximum(found.total(total, alone), 1e-9)
+            share = (part.mean(), apart.mean(), apart.var() + figure.noise**2)
+        rows.append(
+            (f"M{found.month}", figure.hypothesis, figure.period, figure.site, figure.resource,
+             UNIT_OF[figure.resource], figure.reported, away[figure].mean(),
+             away[figure].var() + figure.noise**2, *share)
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(discrepancy.COLUMNS))
 
 
-def scored(case: Case, month: int, found: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _away(figure: Figure, drawn: FloatArray) -> FloatArray:
+    """Return how far a figure lies above predictions of it, on the logarithm."""
+    log_reported = logged(figure.reported, figure.reported)
+    return np.asarray(log_reported - logged(drawn, figure.reported))
+
+
+def scored(case: Case, found: Predicted, factors: FloatArray, seed: int) -> pd.DataFrame:
     """Hold predictions against what was reported.
 
     Args:
         case: The case with all its figures.
-        month: The last month that was known.
         found: As `predicted` returns it.
+        factors: On its monthly quantities, from `found.factors` or `found.without`.
         seed: Seed of the reporting noise.
 
     Returns:
-        A row for each hypothesis, period and resource: fitted_to, reported, median and 90 %
-        interval of the prediction with its reporting noise, pit (probability of less than was
-        reported), z (on the logarithm), crps and the absolute error of each naive forecaster, in
-        `unit`.
+        A row for each hypothesis, period, site (or `all`) and resource: fitted_to, ahead (in
+        accounting periods), reported, median and 90 % interval of the prediction with its
+        reporting noise, pit (probability of less than was reported), z (on the logarithm), crps
+        and, for totals, the absolute error of each naive forecaster, in `unit`.
     """
     told = consumption(case.observations, case.hypotheses)
     random = np.random.Generator(np.random.Philox(seed))
     rows = []
-    for (name, period, resource), mine in found.groupby(
-        ["hypothesis", "period", "resource"], sort=False
-    ):
-        series = told[(told["hypothesis"] == name) & (told["resource"] == resource)]
-        values = dict(zip(series["period"], series["quantity"], strict=True))
-        noise = case.hypotheses.noise.get(resource, case.hypotheses.noise["default"])
-        drawn = mine["quantity"].to_numpy()
-        drawn = drawn * np.exp(noise * random.standard_normal(len(drawn)))
-        known = [value for label, value in values.items() if _end(label) <= month]
-        ahead = sum(month < _end(label) <= _end(str(period)) for label in values)
-        naive = naive_forecasts(known, ahead)
+    for figure in figures_ahead(case, found.month):
+        drawn = found.total(figure, factors)
+        drawn = drawn * np.exp(figure.noise * random.standard_normal(len(drawn)))
+        ahead = (_end(figure.period) - found.month) // case.federation.calendar.period_months
+        errors = [np.nan] * len(NAIVE)
+        if figure.site == ALL:
+            mine = (told["hypothesis"] == figure.hypothesis) & (told["resource"] == figure.resource)
+            known = told.loc[mine & (told["period"].map(_end) <= found.month), "quantity"]
+            naive = naive_forecasts(list(known), ahead)
+            errors = [abs(naive[n] - figure.reported) for n in NAIVE]
         low, middle, high = np.quantile(drawn, [0.05, 0.5, 0.95])
-        reported = float(values[str(period)])
         rows.append(
-            (f"M{month}", name, period, resource, UNIT_OF[str(resource)], reported,
-             low, middle, high, pit(drawn, reported), z_score(drawn, reported),
-             crps(drawn, reported), *(abs(naive[n] - reported) for n in NAIVE))
+            (f"M{found.month}", ahead, figure.hypothesis, figure.period, figure.site,
+             figure.resource, UNIT_OF[figure.resource], figure.reported, low, middle, high,
+             pit(drawn, figure.reported), z_score(drawn, figure.reported),
+             crps(drawn, figure.reported), *errors)
         )  # fmt: skip
-    columns = ["fitted_to", "hypothesis", "period", "resource", "unit", "reported", "p05", "p50",
-               "p95", "pit", "z", "crps", *(f"error_{n}" for n in NAIVE)]  # fmt: skip
+    columns = ["fitted_to", "ahead", "hypothesis", "period", "site", "resource", "unit",
+               "reported", "p05", "p50", "p95", "pit", "z", "crps",
+               *(f"error_{n}" for n in NAIVE)]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -173,7 +327,7 @@ def pit(drawn: FloatArray, reported: float) -> float:
 def z_score(drawn: FloatArray, reported: float) -> float:
     """Return how many standard deviations of its logarithm a prediction was too low."""
     logs = np.log(np.maximum(drawn, 1e-9))
-    return float((np.log(reported) - logs.mean()) / logs.std())
+    return float((np.log(reported) - logs.mean()) / max(logs.std(), 1e-9))
 
 
 def crps(drawn: FloatArray, reported: float) -> float:
@@ -193,38 +347,45 @@ def crps(drawn: FloatArray, reported: float) -> float:
     return float(np.abs(ordered - reported).mean()) - spread
 
 
-def summary(scores: pd.DataFrame, case: Case) -> pd.DataFrame:
-    """Average scores over the hypotheses by their prior weights.
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the backcasts of a case leave.
 
-    Returns:
-        fitted_to, period, resource, unit, crps, the error of each naive forecaster, the best of
-        them, crps over its error, and the least and greatest pit of any hypothesis.
+    Args:
+        scores: As `scored` returns it, with a column discrepancy (false: the mechanism alone).
+        residuals: As `residuals` returns it.
+        sizes: known_to, resource, p05, p50, p95: of the walks' sizes as they were known.
     """
-    weights = scores["hypothesis"].map(case.hypotheses.weights())
-    rows = []
-    keys = ["fitted_to", "period", "resource", "unit"]
-    for key, mine in scores.groupby(keys, sort=False):
-        weight = weights[mine.index] / weights[mine.index].sum()
-        means = {c: float((mine[c] * weight).sum()) for c in _scores()}
-        best = min(NAIVE, key=lambda n, m=means: m[f"error_{n}"])  # type: ignore[misc]
-        ratio = means["crps"] / max(means[f"error_{best}"], 1e-9)
-        rows.append((*key, *means.values(), best, ratio, mine["pit"].min(), mine["pit"].max()))
-    columns = [*keys, *_scores(), "best_naive", "crps_ratio", "pit_least", "pit_greatest"]
-    return pd.DataFrame(rows, columns=columns)
+
+    scores: pd.DataFrame
+    residuals: pd.DataFrame
+    sizes: pd.DataFrame
 
 
-def _scores() -> list[str]:
-    return ["crps", *(f"error_{n}" for n in NAIVE)]
+def backcasts(case: Case, policies: Policies, effort: Effort) -> Outcome:
+    """Backcast from every period end that leaves something to predict and two to learn from.
 
-
-def main_tables(case: Case, policies: Policies, effort: Effort) -> pd.DataFrame:
-    """Backcast from every period end that leaves something to predict and two to learn from."""
-    length = case.federation.calendar.period_months
-    months = range(2 * length, case.federation.reported_months, length)
-    parts = [
-        scored(case, month, predicted(case, policies, month, effort), effort.seed)
-        for month in months
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
+    Each has walks of the sizes that were known then: from backcasts from earlier months, and of
+    them only what had been reported by then.
+    """
+    length, reported = case.federation.calendar.period_months, case.federation.reported_months
+    weights = case.hypotheses.weights()
+    missed, scores, known = discrepancy.no_residuals(), [], []
+    for month in range(2 * length, reported, length):
+        found = predicted(case, policies, month, effort)
+        sizes = discrepancy.estimate(missed, month, weights)
+        random = np.random.Generator(np.random.Philox([effort.seed, month]))
+        for moved, factors in (
+            (False, found.without()),
+            (True, found.factors(sizes, random)),
+        ):
+            score = scored(case, found, factors, effort.seed)
+            scores.append(score.assign(discrepancy=moved))
+        known.append(sizes.summary().assign(known_to=month))
+        more = residuals(case, found)
+        missed = more if missed.empty else pd.concat([missed, more], ignore_index=True)
+    sizes = discrepancy.estimate(missed, reported, weights)
+    known.append(sizes.summary().assign(known_to=reported))
+    return Outcome(
+        pd.concat(scores, ignore_index=True), missed, pd.concat(known, ignore_index=True)
+    )

@@ -117,8 +117,9 @@ def load_case(
         )
     hypotheses = load_hypotheses(read_yaml(folder / "hypotheses.yaml"), observations)
     if later:
-        federation = _told_later(federation, observations, later)
-        hypotheses = reading_later(hypotheses, observations, len(load_observations(files_[0])))
+        first = len(load_observations(files_[0]))
+        federation = _told_later(federation, observations.iloc[first:], later)
+        hypotheses = reading_later(hypotheses, observations, first)
     if records:
         rows = record_rows(records[0], federation.calendar, records[1])
         if months_of(records[1])[-1] > federation.reported_months:
@@ -131,7 +132,8 @@ def load_case(
 
 def _told_later(federation: Federation, observations: pd.DataFrame, later: Path) -> Federation:
     """Return the federation with its reported months carried on to the last figure."""
-    ends = [months_of(p)[-1] for p in observations["period"] if p.startswith("M")]
+    told = observations.loc[observations["metric"] == "usage", "period"]
+    ends = [months_of(p)[-1] for p in told]
     last = max([federation.reported_months, *ends])
     if last >= federation.calendar.months:
         raise DataError(

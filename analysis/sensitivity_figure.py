@@ -92,7 +92,7 @@ def _tornado_panel(axes: Axes, table: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(room, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
     where = "all sites" if first["site"] == "all" else first["site"]
-    axes.set_title(f"{where}, last year", loc="right", fontsize=FONT_PT)
+    axes.set_title(f"{where}, projected time", loc="right", fontsize=FONT_PT)
     axes.set_xlabel(
         f"{first['unit']}; line: {thousands(float(first['at_mean']), 3)} at the mean",
         fontsize=SMALL_PT, loc="right",

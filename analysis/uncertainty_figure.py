@@ -17,6 +17,7 @@ LABELS = {
     "hypotheses": "hypotheses (reading, growth law)",
     "discrepancy": "discrepancy (what the model gets wrong)",
 }
+INK = ("white", "white", "white", "black")  # of the shares, on the colours of the sources
 WRITTEN = 0.06  # share below which it is not written into its bar
 NORMAL_90 = 1.645  # standard deviations to the 95 % point of a normal
 
@@ -43,7 +44,7 @@ def draw_shares(table: pd.DataFrame, folder: Path, name: str) -> Path:
         for row, value in enumerate(share):
             if value >= WRITTEN:
                 axes.text(left[row] + value / 2, row, f"{100 * value:.0f} %", ha="center",
-                          va="center", fontsize=SMALL_PT, color="white")
+                          va="center", fontsize=SMALL_PT, color=INK[place])
         left += share
     for row, key in enumerate(keys):
         mine = table[(table["resource"] == key[0]) & (table["site"] == key[1])]

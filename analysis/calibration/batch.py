@@ -159,7 +159,13 @@ def modes(batch: Batch) -> tuple[FloatArray, FloatArray]:
 
 
 def sample_batch(
-    batch: Batch, chains: int, burn: int, steps: int, thin: int, random: np.random.Generator
+    batch: Batch,
+    chains: int,
+    burn: int,
+    steps: int,
+    thin: int,
+    random: np.random.Generator,
+    rounds: int = 0,
 ) -> FloatArray:
     """Sample every data set's posterior.
 
@@ -170,6 +176,8 @@ def sample_batch(
         steps: Steps after them.
         thin: Every so many-th is kept.
         random: Where numbers are drawn from.
+        rounds: How often, within the steps before the first draw, the Gaussian that the ellipses
+            come from is fitted anew to where the chains have been; needs many chains.
 
     Returns:
         Draws, shape (sets, chains, steps // thin, parameters).
@@ -180,9 +188,15 @@ def sample_batch(
     of = np.repeat(np.arange(sets), chains)
     chain = _Ellipses(batch, centre[of], factor[of], of, random)
     kept = np.empty((len(of), steps // thin, size))
+    seen: list[FloatArray] = []
     for step in range(burn + steps):
         chain.move()
         after = step - burn + 1
+        if rounds and after <= 0:
+            seen.append(chain.place())
+            if len(seen) == burn // rounds:
+                chain.fit(seen[len(seen) // 2 :], sets)
+                seen = []
         if after > 0 and after % thin == 0:
             kept[:, after // thin - 1] = chain.place()
     return kept.reshape(sets, chains, steps // thin, size)
@@ -249,6 +263,18 @@ class _Ellipses:
         """Return the log density over that of the Gaussian, up to a constant."""
         density = self.batch.log_density(self._place(state, which), self.of[which])
         return density + 0.5 * (state**2).sum(axis=1)
+
+    def fit(self, seen: list[FloatArray], sets: int) -> None:
+        """Let the ellipses come from a Gaussian fitted to places of each set's chains."""
+        here, size = self.place(), self.centre.shape[1]
+        places = np.stack(seen, axis=1).reshape(sets, -1, size)
+        centre = places.mean(axis=1)
+        away = places - centre[:, None]
+        covariance = away.transpose(0, 2, 1) @ away / away.shape[1] + 1e-9 * np.eye(size)
+        factor = np.linalg.cholesky(covariance)
+        self.centre, self.factor = centre[self.of], factor[self.of]
+        self.state = np.linalg.solve(self.factor, (here - self.centre)[:, :, None])[:, :, 0]
+        self.ratio = self._ratio(self.state, np.arange(len(self.of)))
 
     def move(self) -> None:
         """Move every chain by one step."""

@@ -19,7 +19,7 @@ from sim.errors import DataError
 from sim.units import FloatArray
 
 PRIOR_WIDTHS = (0.5, 1.0, 2.0)  # relative to the stated priors
-WIDTH_STEPS = 0.5  # steps of the sampler under another prior, relative to those of the calibration
+WIDTH_STEPS = 0.25  # steps of the sampler under another prior, relative to those of the calibration
 IDLE_DRAWS = 4000
 FEWEST_PAIRS = 10  # points played twice below which replicates are not told from lack of fit
 

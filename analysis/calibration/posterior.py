@@ -13,7 +13,8 @@ from analysis.calibration.batch import Batch, sample_batch
 from sim.units import FloatArray
 
 CHAINS = 128
-BURN = 0.25  # steps before the first draw, as a share of the steps after it
+BURN = 0.5  # steps before the first draw, as a share of the steps after it
+ROUNDS = 4  # fits of the ellipses to the chains within them
 THIN = 10  # every so many-th step is kept
 PROPOSALS = 40_000  # points of an importance sample
 FREEDOM = 8.0  # degrees of freedom of its t distribution; assumed
@@ -49,7 +50,8 @@ def sample_branch(batch: Batch, steps: int, seed: int) -> Branch:
         seed: Seed of everything.
     """
     random = np.random.Generator(np.random.Philox(seed))
-    chains = sample_batch(batch, CHAINS, max(int(BURN * steps), 20), steps, THIN, random)[0]
+    burn = max(int(BURN * steps), 20)
+    chains = sample_batch(batch, CHAINS, burn, steps, THIN, random, ROUNDS)[0]
     time = _autocorrelation(chains)
     z = chains.reshape(-1, batch.parameters)
     log_evidence, error = importance_evidence(batch, z, random)

@@ -19,9 +19,17 @@ from scipy.stats import norm
 
 from analysis.calibration.calibrate import Calibrated, collect
 from analysis.calibration.checks import emulator_table, evidence_table, idle_table, refuse_poor
+from analysis.calibration.design import Design
 from analysis.calibration.emulator import Emulator, fit_emulator
 from analysis.calibration.shipped import Posterior, read_emulators
-from analysis.calibration.waves import Work, law_weights, made_from, sample
+from analysis.calibration.waves import (
+    PAIRED_SHARE,
+    Learned,
+    Work,
+    law_weights,
+    made_from,
+    sample,
+)
 from analysis.chunks import run_in_chunks
 from analysis.corrections import sizes_of
 from analysis.discrepancy import OWN, Sizes, loads
@@ -89,11 +97,13 @@ def update(later: Later) -> tuple[Calibrated, pd.DataFrame]:
     refuse_absurd(table, later.accept)
     known, emulators = read_emulators(later.posterior)
     places = {(f, ledger): i for i, (f, ledger) in enumerate(known.itertuples(index=False))}
+    extra = discrepancy(later, sizes)
+    learned = {law: learned_from(work, law, runs) for law, runs in played.items()}
     joined = {
-        law: join(work.figures, places, emulators[law], runs, fresh, discrepancy(later, sizes))
-        for law, runs in played.items()
+        law: join(work.figures, places, emulators[law], runs, fresh, extra)
+        for law, runs in learned.items()
     }
-    judged = emulator_table(work, joined, None)
+    judged = emulator_table(work, joined, learned)
     warnings = refuse_poor(judged, work.settings.tolerated)
     branches = sample(work, joined, work.settings.steps, "branches sampled")
     laws = law_weights(work.case, branches)
@@ -121,16 +131,14 @@ def play(later: Later) -> dict[str, Played]:
     draws = later.posterior.draws
     each = max(work.settings.runs // len(set(draws["hypothesis"])), 1)
     draws = draws[(draws["draw"] < each) & draws["law"].isin(laws)]
-    draws = draws.reset_index(drop=True)
+    draws = pd.concat([draws, draws.head(int(PAIRED_SHARE * len(draws)))], ignore_index=True)
     counts = draws["law"].value_counts()
     laws = [law for law in laws if counts.get(law, 0) >= least]
     if not laws:
         raise DataError("too few runs to update from", "calibrate.runs", f"at least {least} a law")
     figures = TargetValues(work.figures, accounted(work.case.federation))
     seed = work.settings.seed + 9000
-    key = digest(
-        made_from(work.case, work.policies), seed, work.settings.runs, later.posterior.made_from
-    )
+    key = digest(made_from(work.case, work.policies), seed, figures, draws.to_csv())
     with work.progress("posterior draws played on", len(draws)) as advance:
         rows = run_in_chunks(
             lambda: specs_of(work.case, work.policies, draws, 1, seed),
@@ -147,6 +155,14 @@ def play(later: Later) -> dict[str, Played]:
         readings = draws.loc[mine, "hypothesis"].to_numpy()
         found[law] = Played(np.column_stack(columns), values[mine], readings)
     return found
+
+
+def learned_from(work: Work, law: str, runs: Played) -> Learned:
+    """Return runs at posterior draws as those of a design; some draws were played twice."""
+    reported = np.array([t.value for t in work.figures])
+    logs = logged(runs.values[:, :-1], reported)
+    design = Design(law, work.case.priors.names(law), runs.z)
+    return Learned(design, np.column_stack([logs, runs.values[:, -1]]))
 
 
 def discrepancy(later: Later, sizes: Sizes) -> FloatArray:
@@ -242,7 +258,7 @@ def join(
     figures: tuple[Target, ...],
     places: Mapping[tuple[str, str], int],
     shipped: Emulator,
-    runs: Played,
+    runs: Learned,
     fresh: tuple[Target, ...],
     extra: FloatArray,
 ) -> Emulator:
@@ -256,11 +272,9 @@ def join(
         fresh: The later figures.
         extra: Covariance that the discrepancy adds, shape (figures, figures).
     """
-    reported = np.array([t.value for t in figures])
-    logs = logged(runs.values[:, :-1], reported)
-    outputs = np.column_stack([logs, runs.values[:, -1]])
+    outputs = runs.outputs
     new = subset(figures, fresh)
-    taught = fit_emulator(runs.z, outputs[:, new])
+    taught = fit_emulator(runs.design.z, outputs[:, new])
     old = [i for i in range(outputs.shape[1]) if i not in new]
     source = [places[figures[i].id, figures[i].ledger] for i in old[:-1]] + [len(places)]
     parts = {}
@@ -276,7 +290,7 @@ def join(
     sd[new] = np.sqrt(np.diag(taught.residual_covariance))
     emulator = Emulator(**parts, residual_covariance=np.eye(len(sd)), held_back_rms=rms,
                         held_back_r2=r2)  # fmt: skip
-    residual = (outputs - emulator.predict(runs.z)) / emulator.stretch(runs.z)
+    residual = (outputs - emulator.predict(runs.design.z)) / emulator.stretch(runs.design.z)
     correlation = np.corrcoef(residual.T)
     covariance = correlation * np.outer(sd, sd)
     covariance[: len(extra), : len(extra)] += extra

@@ -24,6 +24,7 @@ from analysis.progress import progress, say, stdout
 from analysis.runfolder import kept_folder, open_run_folder
 from analysis.storing import write_csv
 from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
+from analysis.wording import interval, thousands
 from sim.errors import ConfigError
 
 TEXT = (str, type(None))
@@ -133,9 +134,8 @@ def _show_told(told: pd.DataFrame, console: Console) -> None:
         table.add_column(column)
     for row in told.to_dict("records"):
         table.add_row(
-            row["figure"], row["unit"], f"{row['reported']:,.0f}", row["hypothesis"],
-            f"{row['p50']:,.0f} [{row['p05']:,.0f} - {row['p95']:,.0f}]",
-            f"{row['probability']:.2g}",
+            row["figure"], row["unit"], thousands(row["reported"], 3), row["hypothesis"],
+            interval(row["p50"], row["p05"], row["p95"]), f"{row['probability']:.2g}",
         )  # fmt: skip
     console.print(table)
 
