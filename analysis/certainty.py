@@ -15,7 +15,7 @@ from analysis.corrections import OFFSET, projected_totals, variance_shares
 from analysis.federations import Case
 from analysis.projection import Ensemble
 from analysis.quantities import Quantity, quantities
-from analysis.sensitivity import FOLLOWING, posterior_marginals, sobol, tornado
+from analysis.sensitivity import ALONE, posterior_marginals, sobol, tornado
 from analysis.wording import percent, resource_word
 from sim.units import RESOURCES, FloatArray
 
@@ -23,6 +23,7 @@ SOBOL_POWER = 10  # 2**power base points
 DRAWS_PER_PARAMETER = 4  # fewest posterior draws from which an emulator is taught
 EXPLAINED = 0.2  # left-out variance below which movers of a quantity are not shown; assumed
 BEST = 5  # parameters and movers that are named
+LEAST_SWING = 0.05  # of a quantity, below which a parameter's part in it is not named
 TAUGHT = 0.15  # of the prior's idle interval by which it must have shrunk to count as taught
 
 
@@ -86,9 +87,9 @@ def certainty(
     shares = variance_shares(before, after, case)
     moved, indices, explained = _movers_of(case, draws, before, seed)
     names = list(dict.fromkeys(draws["hypothesis"]))
-    following = moved[moved["way"] == FOLLOWING] if len(moved) else moved
+    alone = moved[moved["way"] == ALONE] if len(moved) else moved
     return Certainty(
-        shares, moved, indices, explained, words(posterior, names, shares, following)
+        shares, moved, indices, explained, words(posterior, names, shares, alone)
     )
 
 
@@ -144,7 +145,7 @@ def words(
         posterior: What the projection was drawn from.
         names: Hypotheses that were projected.
         shares: From `corrections.variance_shares`.
-        movers: From `sensitivity.tornado` with the others following; may be empty.
+        movers: From `sensitivity.tornado` with the others at their mean; may be empty.
     """
     return Words(
         tuple(_known(posterior, names)),
@@ -254,15 +255,17 @@ def _movers(movers: pd.DataFrame) -> list[str]:
     lines = []
     everywhere = movers[movers["site"] == "all"] if len(movers) else movers
     for resource, mine in everywhere.groupby("resource", sort=False) if len(everywhere) else ():
-        left = mine[mine["sd_ratio"] >= INFORMED].sort_values("swing", ascending=False).head(BEST)
+        felt = mine["swing"] >= LEAST_SWING * mine["at_mean"]
+        left = mine[felt & (mine["sd_ratio"] >= INFORMED)]
+        left = left.sort_values("swing", ascending=False).head(BEST)
         named = [
             f"`{r.parameter}` ({r.percent_p05:+.0f} % to {r.percent_p95:+.0f} %)"
             for r in left.itertuples()
         ]
         if named:
             lines.append(
-                f"{resource_word(str(resource))}: measuring what the figures leave open would "
-                f"move it most through {', '.join(named)}."
+                f"{resource_word(str(resource))}: of what the figures leave open, it hangs most on "
+                f"{', '.join(named)}: the parameter at its 5 % and at its 95 % point."
             )
     return lines
 

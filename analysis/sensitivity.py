@@ -233,12 +233,12 @@ def leading(table: pd.DataFrame, count: int = 8, site: str = "all") -> pd.DataFr
 
     Args:
         table: Of `tornado`.
-        count: Parameters for each resource, those with the largest swing when others follow.
+        count: Parameters for each resource, those with the largest swing when the others stay.
         site: Site, or `all`.
     """
     parts = []
     for _, mine in table[table["site"] == site].groupby("resource", sort=False):
-        swing = mine[mine["way"] == FOLLOWING].set_index("parameter")["swing"]
+        swing = mine[mine["way"] == ALONE].set_index("parameter")["swing"]
         for name in swing.sort_values(ascending=False).index[:count]:
             parts.append(mine[mine["parameter"] == name])
     return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]

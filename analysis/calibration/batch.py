@@ -270,8 +270,8 @@ class _Ellipses:
         places = np.stack(seen, axis=1).reshape(sets, -1, size)
         centre = places.mean(axis=1)
         away = places - centre[:, None]
-        covariance = away.transpose(0, 2, 1) @ away / away.shape[1] + 1e-9 * np.eye(size)
-        factor = np.linalg.cholesky(covariance)
+        covariance = WIDENED * (away.transpose(0, 2, 1) @ away) / away.shape[1]
+        factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(size))
         self.centre, self.factor = centre[self.of], factor[self.of]
         self.state = np.linalg.solve(self.factor, (here - self.centre)[:, :, None])[:, :, 0]
         self.ratio = self._ratio(self.state, np.arange(len(self.of)))

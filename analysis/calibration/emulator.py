@@ -151,6 +151,7 @@ def _ridge(
     """
     mean = np.average(y, axis=0, weights=weight)
     scale = np.sqrt((x**2).mean(axis=0))
+    scale = np.where(scale > 0.0, scale, 1.0)  # terms of parameters that exclude each other
     scaled = x / scale
     gram = scaled.T @ (scaled * weight[:, None])
     right = scaled.T @ ((y - mean) * weight[:, None])

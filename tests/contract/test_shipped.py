@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import backcast_page, coverage_page
+from analysis import backcast_page, coverage_page, records_page
 from analysis.calibration.shipped import differences, read_posterior
 from analysis.calibration.waves import made_from
 from analysis.cli import composed
@@ -51,8 +51,21 @@ def test_page_about_serving_shows_the_published_runs() -> None:
 def test_page_about_backcasts_shows_the_published_scores() -> None:
     """A table of the page would be of another run than the files it stands beside."""
     home, text = ROOT / "docs" / "backcast", (ROOT / "docs" / "backcast.md").read_text("utf-8")
-    scores, found = (pd.read_csv(home / f"{n}.csv") for n in ("scores", "summary"))
-    assert with_tables(text, backcast_page.tables(scores, found), Path("docs/backcast.md")) == text
+    assert with_tables(text, backcast_page.tables(home), Path("docs/backcast.md")) == text
+
+
+def test_residuals_that_ship_are_those_of_the_page() -> None:
+    """A projection's discrepancy would come from other backcasts than the published ones."""
+    published = (ROOT / "docs" / "backcast" / "residuals.csv").read_bytes()
+    assert (packaged()["imagine"] / "residuals.csv").read_bytes() == published
+
+
+def test_page_about_records_shows_the_published_study() -> None:
+    """A table of the page would be of another study than the files it stands beside."""
+    home, text = ROOT / "docs" / "records", (ROOT / "docs" / "records.md").read_text("utf-8")
+    read = {name: pd.read_csv(home / f"{name}.csv") for name in records_page.TABLES}
+    tables = records_page.tables(pd.read_csv(home / "widths.csv"), read)
+    assert with_tables(text, tables, Path("docs/records.md")) == text
 
 
 def test_page_about_coverage_shows_the_published_study() -> None:

@@ -30,7 +30,7 @@ from analysis.backcast import (
     z_score,
 )
 from analysis.backcast_page import (
-    REFUSED,
+    ABSENT,
     draw,
     horizons,
     outcome,
@@ -346,7 +346,7 @@ def test_page_shows_every_prediction_with_and_without(
         stated[stated["site"] != "all"].drop_duplicates(["fitted_to", "period", "site", "resource"])
     )
     without = summary(scores, weights)
-    assert wide_table(without[without["priors"] == "stated"]) == REFUSED
+    assert wide_table(without[without["priors"] == "stated"]) == ABSENT
     first = stated.iloc[0]
     cells = [c.strip() for c in shown["predictions"][0].split("|")]
     assert cells[8] == f"{first['z']:+.1f}"

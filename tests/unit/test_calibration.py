@@ -95,6 +95,17 @@ def test_the_size_of_a_residual_follows_z_where_it_does() -> None:
     assert found[:, 1] == pytest.approx([0.2] * 3, rel=0.1)
 
 
+def test_parameters_that_exclude_each_other_do_no_harm() -> None:
+    """A product that is always zero would leave an emulator of whatever stood in memory."""
+    random = np.random.default_rng(9)
+    z = random.standard_normal((600, 3))
+    z[:300, 1] = 0.0
+    z[300:, 2] = 0.0
+    emulator = fit_emulator(z, z.sum(axis=1, keepdims=True))
+    assert emulator.held_back_r2[0] > 0.99
+    assert np.isfinite(emulator.coefficients).all()
+
+
 def test_terms_that_explain_nothing_are_held_down() -> None:
     """Higher terms fitted to noise would make the emulator worse than a straight line."""
     random = np.random.default_rng(6)
