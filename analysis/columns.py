@@ -71,4 +71,42 @@ FIT = Table(
     ),
 )
 
-TABLES = (DRAWS, SUMMARY, FIT)
+UNCERTAINTY = Table(
+    "uncertainty.csv",
+    "one source of the variance of one quantity's logarithm",
+    (
+        _PERIOD,
+        _SITE,
+        _RESOURCE,
+        Column("source", "str", "-", "parameters, replicates, hypotheses or discrepancy"),
+        Column("variance", "float64", "-", "of the natural logarithm of the quantity"),
+        Column("share", "float64", "share", "of the sum over the sources"),
+    ),
+)
+
+EVIDENCE = Table(
+    "evidence.csv",
+    "one growth law under one hypothesis and priors of one width",
+    (
+        _HYPOTHESIS,
+        Column("law", "str", "-", "growth law"),
+        Column("figures", "int64", "-", "number of figures fitted"),
+        Column("prior_width", "float64", "-", "standard deviation relative to the stated priors"),
+        Column("log_evidence", "float64", "-", "logarithm of the marginal likelihood"),
+        Column("log_evidence_sd", "float64", "-", "its Monte Carlo standard error"),
+    ),
+)
+
+DIRECTIONS = Table(
+    "directions.csv",
+    "one independent direction of the parameters under one hypothesis",
+    (
+        _HYPOTHESIS,
+        Column("direction", "int64", "-", "1 is the best known"),
+        Column("ratio", "float64", "-", "posterior over prior standard deviation along it"),
+        Column("share", "float64", "share", "of what the posterior's volume is smaller by, logged"),
+        Column("parameters", "str", "-", "the largest weights in it, with sign"),
+    ),
+)
+
+TABLES = (DRAWS, SUMMARY, FIT, UNCERTAINTY, EVIDENCE, DIRECTIONS)

@@ -18,7 +18,10 @@ from analysis.report import markdown_table
 from analysis.wording import interval
 
 PAGE, HOME = Path("README.md"), Path("docs") / "projection"
-FILES = ("projection.csv", "budgets.csv", "comparators.csv", "fit.csv", "report.md")
+FILES = (
+    "projection.csv", "budgets.csv", "comparators.csv", "fit.csv", "uncertainty.csv",
+    "explained.csv", "evidence.csv", "directions.csv", "report.md",
+)  # fmt: skip
 
 
 def table(summary: pd.DataFrame) -> str:
