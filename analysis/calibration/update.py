@@ -39,6 +39,7 @@ from analysis.hypotheses import Target, logged, targets
 from analysis.outputs import FiguresAndBusyShare, TargetValues, accounted, subset
 from analysis.worlds import specs_of
 from sim.errors import DataError
+from sim.timeline import months_of
 from sim.units import RESOURCES, FloatArray
 
 ABSURD = 0.002  # probability on either side below which a figure is refused
@@ -109,6 +110,7 @@ def update(later: Later) -> tuple[Calibrated, pd.DataFrame]:
     laws = law_weights(work.case, branches)
     before = later.posterior.idle[later.posterior.idle["hypothesis"] == "prior"]
     idle = idle_table(work, joined, branches, laws, before)
+    idle["period"] = idle_period(later)
     found = collect(work, joined, branches, evidence_table(work, joined), idle, judged)
     origin = {"updated_from": digest(later.posterior.made_from)}
     made = {**found.made_from, **origin}
@@ -120,6 +122,11 @@ def new_figures(later: Later) -> tuple[Target, ...]:
     old = replace(later.work, case=later.before).figures
     seen = {(t.id, t.ledger) for t in old}
     return tuple(t for t in later.work.figures if (t.id, t.ledger) not in seen)
+
+
+def idle_period(later: Later) -> str:
+    """Return the period of the shipped emulators' busy share, which an update keeps."""
+    return str(later.posterior.idle["period"].iloc[0])
 
 
 def play(later: Later) -> dict[str, Played]:
@@ -138,11 +145,12 @@ def play(later: Later) -> dict[str, Played]:
         raise DataError("too few runs to update from", "calibrate.runs", f"at least {least} a law")
     figures = TargetValues(work.figures, accounted(work.case.federation))
     seed = work.settings.seed + 9000
-    key = digest(made_from(work.case, work.policies), seed, figures, draws.to_csv())
+    months = months_of(idle_period(later))
+    key = digest(made_from(work.case, work.policies), seed, figures, months, draws.to_csv())
     with work.progress("posterior draws played on", len(draws)) as advance:
         rows = run_in_chunks(
             lambda: specs_of(work.case, work.policies, draws, 1, seed),
-            len(draws), FiguresAndBusyShare(figures, work.last_period),
+            len(draws), FiguresAndBusyShare(figures, months),
             work.kept / f"update-{key}", work.settings.jobs, advance,
         )  # fmt: skip
     values, priors = np.array(rows), work.case.priors

@@ -9,7 +9,7 @@ import pytest
 from analysis.calibration.checks import refuse_poor, replicate_sd
 from analysis.calibration.identifiability import PRIOR_SD, directions
 from analysis.calibration.priors import Prior
-from analysis.outputs import LEAST_BUSY, busy_share
+from analysis.outputs import LEAST_BUSY, FiguresAndBusyShare, TargetValues, busy_share
 from sim.errors import DataError
 from sim.runner import RunSpec, run_once
 
@@ -73,3 +73,5 @@ def test_busy_share_is_that_of_the_usage_table(tiny, policies) -> None:
     expected = sums["active"] / sums["allocated"]
     assert busy_share(result.usage, range(1, 7)) == pytest.approx(expected, rel=1e-9)
     assert LEAST_BUSY < expected < 1.0
+    keep = FiguresAndBusyShare(TargetValues((), frozenset()), range(1, 7))
+    assert keep(result) == pytest.approx([np.log(expected)], rel=1e-9)

@@ -134,3 +134,27 @@ def test_totals_are_those_of_accounted_sites(case) -> None:
     assert totals.shape == (1, len(case.federation.sites) + 1, len(RESOURCES))
     assert totals[0, 0, 0] == pytest.approx(2.0 * months)
     assert totals[0, -1] == pytest.approx(totals[0, :-1].sum(axis=0))
+
+
+def test_conditioning_is_that_of_two_correlated_figures(case) -> None:
+    """Figures that go together would each be counted in full, and move a run too far."""
+    random = np.random.default_rng(11)
+    targets = figures_of(case)
+    reported = np.array([t.value for t in targets])
+    truth = np.array([[0.09, 0.06, 0.05], [0.06, 0.08, 0.06], [0.05, 0.06, 0.07]])
+    points = 3000  # of two figures and, last, of hours
+    chance = random.multivariate_normal(np.zeros(3), truth, 2 * points)
+    logs = np.log(1.02 * reported) + np.zeros((2 * points, len(targets)))
+    away = np.array([-0.4, 0.3])  # what runs show of the two figures beside what was reported
+    logs[:, :2] += chance[:, :2] + away
+    figures = np.exp(logs) - 0.02 * reported
+    values = np.exp(7.0 + chance[:, 2])
+    runs = _ensemble(case, values, figures, np.repeat(np.arange(points), 2))
+    first = case.federation.reported_months
+    after = np.array([k.monthly[first, 0, 0, 0] for k in conditioned(runs, case, 3).kept])
+    noise = np.array([case.hypotheses.noise_of(t) for t in targets[:2]])
+    gain = np.linalg.solve(truth[:2, :2] + np.diag(noise**2), truth[:2, 2])
+    scale = np.log(after + corrections.OFFSET * np.median(values))  # the one that is conditioned
+    before = np.log(values + corrections.OFFSET * np.median(values))
+    assert (scale - before).mean() == pytest.approx(-gain @ away, abs=0.02)
+    assert scale.var() == pytest.approx(0.07 - gain @ truth[:2, 2], rel=0.1)

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.calibration.design import Design
 from analysis.calibration.shipped import read_emulators, read_posterior
-from analysis.calibration.update import Later, discrepancy, new_figures, update
-from analysis.calibration.waves import Settings, Work
+from analysis.calibration.update import Later, discrepancy, join, new_figures, update
+from analysis.calibration.waves import Learned, Settings, Work
 from analysis.cli import run
 from analysis.corrections import sizes_of
 from analysis.federations import load_case, packaged
+from analysis.observations import load_observations
 from analysis.progress import progress
-from analysis.projection import periods_of
+from analysis.projection import figures_of, periods_of
 from sim.errors import DataError
 
 HEAD = "id,table,installation,site,metric,resource,ledger,period,value,unit,note"
@@ -64,12 +66,57 @@ def test_shipped_emulators_have_all_figures(tiny) -> None:
         assert emulator.coefficients.shape[1] == len(known) + 1  # and the busy share
 
 
+def test_a_ledger_that_a_later_figure_names_is_kept(tiny, tmp_path) -> None:
+    """A later figure would be taken to measure something else than it says."""
+    path = _file(tmp_path, 900.0)
+    path.write_text(path.read_text("utf-8").replace("by_hypothesis", "active"), encoding="utf-8")
+    case = load_case(tiny, packaged()["tiny"], path)
+    assert "north_gpu_m7" not in case.hypotheses.hypotheses["stated"].reads
+    assert [t.ledger for t in figures_of(case) if t.id == "north_gpu_m7"] == ["active"]
+
+
+def test_later_figures_come_last_and_are_checked_with_the_others(tmp_path) -> None:
+    """A figure told twice, or in two overlapping periods, would be fitted twice."""
+    own = packaged()["tiny"] / "observations.csv"
+    both = load_observations(own, _file(tmp_path, 900.0))
+    assert both["id"].iloc[-1] == "north_gpu_m7"
+    assert both.iloc[:-1].equals(load_observations(own))
+    with pytest.raises(DataError):
+        load_observations(own, own)
+    with pytest.raises(DataError, match=r"later\.csv"):
+        load_observations(own, _file(tmp_path, 900.0, "M6-M7"))
+
+
+def test_discrepancy_counts_in_the_joined_emulator(tiny, policies, tmp_path) -> None:
+    """The likelihood would hold a later figure to the model as if it were never wrong."""
+    later = _later(tiny, policies, tmp_path, 900.0)
+    figures, fresh = later.work.figures, new_figures(later)
+    known, emulators = read_emulators(later.posterior)
+    places = {(f, ledger): i for i, (f, ledger) in enumerate(known.itertuples(index=False))}
+    names, random = later.work.case.priors.names("saturating"), np.random.default_rng(0)
+    z = random.standard_normal((120, len(names)))
+    outputs = random.standard_normal((120, len(figures) + 1))
+    runs = Learned(Design("saturating", names, z), outputs)
+    extra, shipped = discrepancy(later, sizes_of(later.before)), emulators["saturating"]
+    with_it, without = (
+        join(figures, places, shipped, runs, fresh, e) for e in (extra, 0.0 * extra)
+    )
+    added = with_it.residual_covariance - without.residual_covariance
+    assert added[:-1, :-1] == pytest.approx(extra, abs=1e-12)
+    assert not added[-1].any()
+    old = [i for i, t in enumerate(figures) if t not in fresh]
+    place = [places[figures[i].id, figures[i].ledger] for i in old]
+    assert with_it.predict(z)[:, old] == pytest.approx(shipped.predict(z)[:, place])
+    assert with_it.predict(z)[:, -1] == pytest.approx(shipped.predict(z)[:, -1])
+
+
 @pytest.mark.slow
 def test_a_plausible_figure_moves_the_posterior_and_an_absurd_one_is_refused(
     tiny, policies, tmp_path
 ) -> None:
     """A unit error would be fitted like any figure, or a true surprise could not be told."""
     low, _ = update(_later(tiny, policies, tmp_path, 400.0))
+    assert set(low.idle["period"]) == {"M1-M6"}  # what the shipped emulators' busy share is of
     high, told = update(_later(tiny, policies, tmp_path, 3000.0))
     assert 0.002 < told["probability"].iloc[0] < 0.5
     rates = [np.log(f.draws["request_rate"]).mean() for f in (low, high)]
