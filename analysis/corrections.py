@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from analysis.calibration.checks import replicate_covariance
 from analysis.discrepancy import Sizes, estimate, load_residuals, walks
 from analysis.federations import Case
 from analysis.hypotheses import logged, targets
@@ -122,21 +123,6 @@ def _shift(
     within = covariance[np.ix_(columns, columns)] + np.diag(noise**2)
     across = covariance[count:][:, columns]
     return np.asarray((told - seen) @ np.linalg.solve(within, across.T))
-
-
-def replicate_covariance(point: IntArray, values: FloatArray) -> tuple[FloatArray, int]:
-    """Return the covariance of replicates of the same point, and its degrees of freedom.
-
-    Args:
-        point: Number of the point of each run, shape (runs,).
-        values: Shape (runs, outputs).
-    """
-    _, group, counts = np.unique(point, return_inverse=True, return_counts=True)
-    means = np.zeros((len(counts), values.shape[1]))
-    np.add.at(means, group, values)
-    away = values - (means / counts[:, None])[group]
-    freedom = int((counts - 1).sum())
-    return away.T @ away / max(freedom, 1), freedom
 
 
 def projected_totals(ensemble: Ensemble, case: Case) -> FloatArray:

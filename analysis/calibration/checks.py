@@ -16,7 +16,7 @@ from analysis.calibration.waves import Branches, Learned, Work, batch_of, shares
 from analysis.hypotheses import targets
 from analysis.outputs import subset
 from sim.errors import DataError
-from sim.units import FloatArray
+from sim.units import FloatArray, IntArray
 
 PRIOR_WIDTHS = (0.5, 1.0, 2.0)  # relative to the stated priors
 WIDTH_STEPS = 0.25  # steps of the sampler under another prior, relative to those of the calibration
@@ -34,14 +34,24 @@ def replicate_sd(z: FloatArray, outputs: FloatArray) -> tuple[FloatArray, int]:
     Returns:
         Standard deviation, shape (outputs,), and the degrees of freedom behind it.
     """
-    _, group, counts = np.unique(z, axis=0, return_inverse=True, return_counts=True)
-    group = group.ravel()
-    means = np.zeros((len(counts), outputs.shape[1]))
-    np.add.at(means, group, outputs)
-    means /= counts[:, None]
-    squares = ((outputs - means[group]) ** 2).sum(axis=0)
+    _, group = np.unique(z, axis=0, return_inverse=True)
+    covariance, freedom = replicate_covariance(group.ravel(), outputs)
+    return np.sqrt(np.diag(covariance)), freedom
+
+
+def replicate_covariance(point: IntArray, values: FloatArray) -> tuple[FloatArray, int]:
+    """Return the covariance of replicates of the same point, and its degrees of freedom.
+
+    Args:
+        point: Number of the point of each run, shape (runs,).
+        values: Shape (runs, outputs).
+    """
+    _, group, counts = np.unique(point, return_inverse=True, return_counts=True)
+    means = np.zeros((len(counts), values.shape[1]))
+    np.add.at(means, group, values)
+    away = values - (means / counts[:, None])[group]
     freedom = int((counts - 1).sum())
-    return np.sqrt(squares / max(freedom, 1)), freedom
+    return away.T @ away / max(freedom, 1), freedom
 
 
 def emulator_table(
