@@ -55,7 +55,8 @@ def _run(spec: RunSpec, reduce: Callable[[RunResult], T]) -> T:
 def _without_collector() -> Iterator[None]:
     """Keep the cycle collector from walking through a run's living objects again and again.
 
-    Saves about a sixth of a run; what a run leaves in cycles is collected after it.
+    Saves about a sixth of a run. A run leaves next to nothing in cycles, so that what it held is
+    given back without the collector, too.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,19 +74,38 @@ def integrate(
     >>> integrate(np.array([5.0]), np.array([12.0]), np.array([2.0]), edges, np.array([0]), 1)
     array([[10.,  4.]])
     """
-    months = len(edges_h) - 1
+    return _summed(_cut(start_h, end_h, edges_h), quantity, key, (keys, len(edges_h) - 1))
+
+
+class _Pieces(NamedTuple):
+    """Intervals cut at the edges of months: which one each piece is of, its month, its hours."""
+
+    of: IntArray
+    month: IntArray
+    hours: FloatArray
+
+
+def _cut(start_h: FloatArray, end_h: FloatArray, edges_h: FloatArray) -> _Pieces:
     start, end = np.maximum(start_h, edges_h[0]), np.minimum(end_h, edges_h[-1])
-    real = end > start
-    start, end, quantity, key = start[real], end[real], quantity[real], key[real]
+    real = np.flatnonzero(end > start)
+    start, end = start[real], end[real]
     first = np.searchsorted(edges_h, start, side="right") - 1
     last = np.searchsorted(edges_h, end, side="left") - 1
     count = last - first + 1
     index = np.repeat(np.arange(len(start)), count)
     month = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count) + first[index]
     hours = np.minimum(end[index], edges_h[month + 1]) - np.maximum(start[index], edges_h[month])
-    cell = key[index] * months + month
-    flat: FloatArray = np.bincount(cell, hours * quantity[index], keys * months).astype(np.float64)
-    return flat.reshape(keys, months)
+    return _Pieces(real[index], month, hours)
+
+
+def _summed(
+    pieces: _Pieces, quantity: FloatArray, key: IntArray, shape: tuple[int, int]
+) -> FloatArray:
+    """Return quantity times hours by row (`key`, of each interval) and month."""
+    cell = key[pieces.of] * shape[1] + pieces.month
+    amount = pieces.hours * quantity[pieces.of]
+    flat: FloatArray = np.bincount(cell, amount, shape[0] * shape[1]).astype(np.float64)
+    return flat.reshape(shape)
 
 
 def usage_of(federation: Federation, plan: Plan, logs: Logs) -> Usage:
@@ -99,23 +119,23 @@ def active_bursts(plan: Plan, logs: Logs) -> tuple[IntArray, FloatArray, FloatAr
     Returns:
         Index of the deployment in the log, start and end in h; shape (bursts played,) each.
     """
-    segments = [(i, s) for i, d in enumerate(logs.deployments) for s in d.segments]
+    segments = [s for d in logs.deployments for s in d.segments]
     if not segments:
         return np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
-    owner = np.array([i for i, _ in segments])
-    request = np.array([s.request for _, s in segments])
-    first = np.array([s.first for _, s in segments])
-    start = np.array([s.start_h for _, s in segments])
-    end = np.array([s.end_h for _, s in segments])
+    owner = np.repeat(np.arange(len(logs.deployments)), [len(d.segments) for d in logs.deployments])
+    request = np.array([s.request for s in segments])
+    first = np.array([s.first for s in segments])
+    start = np.array([s.start_h for s in segments])
+    end = np.array([s.end_h for s in segments])
     r = plan.requests
     count = r.burst_count[request] - first
     begin = r.burst_first[request] + first
-    which = np.repeat(np.arange(len(owner)), count)
-    burst = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + begin[which]
-    burst_start = start[which] + (r.before_h[burst] - r.before_h[begin[which]])
-    burst_end = np.minimum(burst_start + r.burst_h[burst], end[which])
+    burst = np.arange(int(count.sum())) + np.repeat(begin - np.cumsum(count) + count, count)
+    elapsed = r.before_h[burst] - np.repeat(r.before_h[begin], count)
+    burst_start = np.repeat(start, count) + elapsed
+    burst_end = np.minimum(burst_start + r.burst_h[burst], np.repeat(end, count))
     played = burst_end > burst_start
-    return owner[which][played], burst_start[played], burst_end[played]
+    return np.repeat(owner, count)[played], burst_start[played], burst_end[played]
 
 
 class _Accounting:
@@ -148,9 +168,13 @@ class _Accounting:
         _, cases, resources, ledgers, rows = self.shape
         return (((site * cases + case) * resources + resource) * ledgers + ledger) * rows + row
 
-    def _add(self, start: FloatArray, end: FloatArray, quantity: FloatArray, key: IntArray) -> None:
-        if len(start):
-            self.total += integrate(start, end, quantity, self.edges, key, len(self.total))
+    def _add(
+        self, start: FloatArray, end: FloatArray, *held: tuple[FloatArray, IntArray]
+    ) -> None:
+        """Add intervals; `held` are quantities and the rows they add to."""
+        pieces = _cut(start, end, self.edges)
+        for quantity, key in held:
+            self.total += _summed(pieces, quantity, key, self.total.shape)
 
     def _nodes(self) -> None:
         held, pools = self.logs.nodes, self.federation.pools
@@ -158,14 +182,14 @@ class _Accounting:
         site = np.array([self.site_of_pool[h.owner] for h in held], dtype=np.int64)
         gpus = np.array([pools[h.owner].gpus_per_node for h in held], dtype=np.float64)
         cores = np.array([pools[h.owner].cores_per_node for h in held], dtype=np.float64)
-        key = self._key(site, self.none, GPU, PROVISIONED, SITE_ROW)
-        self._add(start, end, nodes * gpus, key)
-        self._add(start, end, nodes * cores, self._key(site, self.none, CPU, PROVISIONED, SITE_ROW))
+        gpu, cpu = (self._key(site, self.none, r, PROVISIONED, SITE_ROW) for r in (GPU, CPU))
+        self._add(start, end, (nodes * gpus, gpu), (nodes * cores, cpu))
 
     def _cores(self, held: Sequence[Held], site_of: dict[str, str]) -> None:
         start, end, cores = _columns(held)
         site = np.array([self.sites.index(site_of[h.owner]) for h in held], dtype=np.int64)
-        self._add(start, end, cores, self._key(site, self.none, CPU, PROVISIONED, SITE_ROW))
+        key = self._key(site, self.none, CPU, PROVISIONED, SITE_ROW)
+        self._add(start, end, (cores, key))
 
     def _deployments(self) -> None:
         log = self.logs.deployments
@@ -177,11 +201,10 @@ class _Accounting:
         start = np.array([d.started_h for d in log], dtype=np.float64)
         end = np.array([d.released_h for d in log], dtype=np.float64)
         owner, burst_start, burst_end = active_bursts(self.plan, self.logs)
-        for resource, held in ((GPU, gpus), (CPU, cores)):
-            key = self._key(site, case, resource, ALLOCATED, DEVELOPMENT)
-            self._add(start, end, held, key)
-            key = self._key(site, case, resource, ACTIVE, DEVELOPMENT)
-            self._add(burst_start, burst_end, held[owner], key[owner])
+        gpu, cpu = (self._key(site, case, r, ALLOCATED, DEVELOPMENT) for r in (GPU, CPU))
+        self._add(start, end, (gpus, gpu), (cores, cpu))
+        gpu, cpu = (self._key(site, case, r, ACTIVE, DEVELOPMENT)[owner] for r in (GPU, CPU))
+        self._add(burst_start, burst_end, (gpus[owner], gpu), (cores[owner], cpu))
 
     def _serving(self) -> None:
         """Add what the months of clusters and of what they host come to."""
@@ -191,6 +214,8 @@ class _Accounting:
             key = self._key(self._site(cluster.site), self.none, CPU, PROVISIONED, SITE_ROW)
             total[key, of.month] += of.node_ticks / TICKS_PER_H * cluster.cores_per_node
         for served in self.logs.served:
+            if not served.replica_ticks:
+                continue
             hosted = self.plan.hosted[served.hosted]
             application = federation.applications[hosted.application]
             site = self._site(federation.clusters[application.cluster].site)

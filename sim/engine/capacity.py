@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sim.engine.deployments import Deployments
 from sim.engine.logs import Ended, Held, Logs
 from sim.engine.loop import Loop, Order
-from sim.engine.pools import PoolState
+from sim.engine.pools import Pools, PoolState
 from sim.entities import Federation
 from sim.growth import Step, node_joins, nodes_wanted, service_steps
 from sim.plan.outages import PoolOutage
@@ -31,14 +31,15 @@ class Capacity:
         loop: Loop,
         federation: Federation,
         plan: Plan,
-        pools: Sequence[PoolState],
+        pools: Pools,
         deployments: Deployments,
         logs: Logs,
     ) -> None:
         """Store what is needed; `begin` schedules."""
         self.loop, self.federation, self.plan = loop, federation, plan
-        self.pools, self.deployments, self.logs = pools, deployments, logs
-        self._billed: dict[str, tuple[float, int]] = {p.name: (0.0, 0) for p in pools}
+        self.pools, self.deployments = list(pools.named.values()), deployments
+        self.logs = logs
+        self._billed: dict[str, tuple[float, int]] = dict.fromkeys(pools.named, (0.0, 0))
 
     def begin(self) -> None:
         """Schedule joining, growth, outages and leaving of every pool."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date
 
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
-from sim.engine.loop import Action, Loop, Order
-from sim.engine.pools import Free, PoolState
+from sim.engine.loop import ARRIVAL, PATIENCE, RELEASE, Action, Loop
+from sim.engine.pools import Free, Offer, Pools, PoolState
 from sim.engine.script import script_of
 from sim.engine.waiting import Waiting, WaitingRoom
 from sim.entities import Federation
@@ -37,23 +37,21 @@ class Deployments:
         federation: Federation,
         plan: Plan,
         policies: Policies,
-        pools: Iterable[PoolState],
+        pools: Pools,
         logs: Logs,
     ) -> None:
         """Store what is needed; `begin` schedules the first arrival."""
         self.loop, self.policies, self.logs = loop, policies, logs
         self.calendar = federation.calendar
-        self.pools = list(pools)
-        self.pool_named = {p.name: p for p in self.pools}
-        self.with_gpus = [p for p in self.pools if p.pool.gpus_per_node > 0]
-        self.without = [p for p in self.pools if p.pool.gpus_per_node == 0] or self.pools
+        self.pools = pools
         self.room = WaitingRoom()
         self.users = [user.name for user in plan.users]
         self.held: list[list[Deployment]] = [[] for _ in plan.users]
         self.gpus_held = [0] * len(plan.users)
-        self.running: dict[str, dict[str, Deployment]] = {p.name: {} for p in self.pools}
+        self.running: dict[str, dict[str, Deployment]] = {name: {} for name in pools.named}
         self.release_of: dict[str, Action | None] = {}
         self.requests, self.script = plan.requests, script_of(plan.requests, federation.demand)
+        self.count = len(plan.requests)
         self._day = (-1.0, self.calendar.start)
 
     # ---------------------------------------------------------------- arrivals
@@ -63,19 +61,18 @@ class Deployments:
         self._schedule_arrival(0)
 
     def _schedule_arrival(self, index: int) -> None:
-        if index < len(self.script):
-            self.loop.at(self.script[index].arrival_h, Order.ARRIVAL, self._arrive, index)
+        if index < self.count:
+            self.loop.at(self.script.arrival_h[index], ARRIVAL, self._arrive, index)
 
     def _arrive(self, index: int) -> None:
         self._schedule_arrival(index + 1)
-        if not (self.script[index].returns and self._reuse(index)):
+        if not (self.script.returns[index] and self._reuse(index)):
             self._ask(index, first=0, part=0)
 
     def _reuse(self, index: int) -> bool:
         """Let a returning user work in a deployment that sits idle; True if that happened."""
-        line, now = self.script[index], self.loop.now_h
-        gpus, cores, _ = line.shape
-        for deployment in reversed(self.held[line.user]):
+        now, (gpus, cores, _) = self.loop.now_h, self.script.shape[index]
+        for deployment in reversed(self.held[self.script.user[index]]):
             idle = deployment.last_active_h <= now
             if idle and deployment.gpus >= gpus and deployment.cores >= cores:
                 self.loop.cancel(self.release_of[deployment.name])
@@ -84,15 +81,24 @@ class Deployments:
         return False
 
     def _ask(self, index: int, first: int, part: int) -> None:
-        line, now = self.script[index], self.loop.now_h
-        waiting = Waiting(index, first, part, now, line.user, line.shape)
-        if not self._try(waiting):
-            waiting.timer = self.loop.at(
-                now + line.patience_h, Order.PATIENCE, self._withdraw, waiting
-            )
+        """Start a request, or put it where it waits."""
+        script, now = self.script, self.loop.now_h
+        waiting = Waiting(index, first, part, now, script.user[index], script.shape[index])
+        view = self._admitted(waiting, self._today())
+        found = None if view is None else self._chosen(view, self.pools.offers(waiting.shape))
+        if found is not None:
+            self._start(waiting, *found)
+            return
+        if view is None:
+            self.room.hold_back(waiting)
+        else:
+            self.room.join(waiting)
+        patience_ends_h = now + script.patience_h[index]
+        waiting.timer = self.loop.at(patience_ends_h, PATIENCE, self._withdraw, waiting)
 
     def _withdraw(self, waiting: Waiting) -> None:
-        waiting.gone = True
+        waiting.timer = None  # each knows the other: both would stay after the run
+        self.room.withdraw(waiting)
         self.logs.withdrawn.append(
             Withdrawn(
                 self._name(waiting),
@@ -107,38 +113,34 @@ class Deployments:
 
     # ---------------------------------------------------------------- placement
 
-    def _try(self, waiting: Waiting) -> bool:
-        """Start a request, or put it where it waits; True if it started."""
-        view = self._view(waiting)
-        if not self.policies.admission.admits(view):
-            self.room.hold_back(waiting)
-            return False
-        found = self._pool_for(waiting, view)
-        if found is None:
-            self.room.join(waiting)
-            return False
-        self._start(waiting, *found)
-        return True
-
     def serve_waiting(self) -> None:
         """Start whoever fits now, in order of arrival; called whenever capacity was freed."""
         if not self.room:
             return
+        today = self._today()
         for waiting in self.room.in_turn():
-            view = self._view(waiting)
-            if not self.policies.admission.admits(view):
+            view = self._admitted(waiting, today)
+            if view is None:
                 self.room.leave(waiting)
                 self.room.hold_back(waiting)
                 continue
-            found = self._pool_for(waiting, view)
-            if found is not None:
+            offers = self.pools.offers(waiting.shape)
+            if offers and (found := self._chosen(view, offers)):
                 self.room.leave(waiting)
                 self._start(waiting, *found)
 
-    def _view(self, waiting: Waiting) -> RequestView:
-        user, (gpus, cores, _) = waiting.user, waiting.shape
-        draw = self.script[waiting.request].site_draw
-        return RequestView(user, gpus, cores, self.gpus_held[user], self._today(), draw)
+    def _admitted(self, waiting: Waiting, today: date) -> RequestView | None:
+        """Return the request as policies see it if it may start, else None.
+
+        Admission is asked again only when what it sees has changed.
+        """
+        user, held, seen = waiting.user, self.gpus_held[waiting.user], waiting.admitted
+        if seen is None or seen.gpus_held != held or seen.day is not today:
+            gpus, cores, _ = waiting.shape
+            draw = self.script.site_draw[waiting.request]
+            seen = RequestView(user, gpus, cores, held, today, draw)
+            waiting.admitted = seen if self.policies.admission.admits(seen) else None
+        return waiting.admitted
 
     def _today(self) -> date:
         day_h = self.loop.now_h // 24.0
@@ -146,18 +148,18 @@ class Deployments:
             self._day = (day_h, self.calendar.day_at(self.loop.now_h))
         return self._day[1]
 
-    def _pool_for(self, waiting: Waiting, view: RequestView) -> tuple[PoolState, Free] | None:
+    def _chosen(
+        self, view: RequestView, offers: Sequence[Offer]
+    ) -> tuple[PoolState, Free] | None:
         """Return the pool that placement chose, and the group of its nodes that fits best."""
-        shape = waiting.shape
-        pools = self.with_gpus if shape[0] else self.without
-        offers = [pool.offer(shape) for pool in pools if pool.nodes]
-        if all(group is None for _, group, _ in offers):
+        if not offers:
             return None
-        chosen = self.policies.placement.place(view, [seen for seen, _, _ in offers])
+        seen = [pool.seen(group is not None) for pool, group in offers]
+        chosen = self.policies.placement.place(view, seen)
         if chosen is None:
             return None
-        group, pool = offers[chosen][1:] if chosen in range(len(offers)) else (None, None)
-        if group is None or pool is None:
+        pool, group = offers[chosen] if chosen in range(len(offers)) else (None, None)
+        if pool is None or group is None:
             raise EngineError(
                 "a placement policy chose a pool that does not fit",
                 "policy.placement",
@@ -169,7 +171,9 @@ class Deployments:
     # ---------------------------------------------------------------- running
 
     def _start(self, waiting: Waiting, pool: PoolState, group: Free) -> None:
-        self.loop.cancel(waiting.timer)
+        if waiting.timer is not None:
+            self.loop.cancel(waiting.timer)
+            waiting.timer = None
         gpus, cores, ram_gb = waiting.shape
         node = pool.take(group, waiting.shape)
         deployment = Deployment(
@@ -191,14 +195,14 @@ class Deployments:
 
     def _work(self, deployment: Deployment, request: int, first: int) -> None:
         """Let a request compute in a deployment from now on and plan the release."""
-        line, now = self.script[request], self.loop.now_h
-        end_h = now + line.work_h
+        script, now = self.script, self.loop.now_h
+        end_h = now + script.work_h[request]
         if first:
             end_h -= float(self.requests.before_h[self.requests.burst_first[request] + first])
         deployment.segments.append(Segment(request, first, now, end_h))
-        ended = Ended.FORGOTTEN if line.forgotten else Ended.PROMPT
+        ended = Ended.FORGOTTEN if script.forgotten[request] else Ended.PROMPT
         self.release_of[deployment.name] = self.loop.at(
-            end_h + line.tail_h, Order.RELEASE, self._release, deployment, ended
+            end_h + script.tail_h[request], RELEASE, self._release, deployment, ended
         )
 
     def _release(self, deployment: Deployment, ended: Ended) -> None:
@@ -212,7 +216,7 @@ class Deployments:
         del self.running[deployment.pool][deployment.name]
         self.held[deployment.user].remove(deployment)
         self.gpus_held[deployment.user] -= deployment.gpus
-        self.pool_named[deployment.pool].give_back(
+        self.pools.named[deployment.pool].give_back(
             deployment.node, deployment.gpus, deployment.cores, deployment.ram_gb
         )
         for waiting in self.room.released_by(deployment.user):
@@ -242,9 +246,8 @@ class Deployments:
         in_gap = cut >= now and left > segment.first
         segment.end_h = cut - gap_h[left - 1] if in_gap else now
         part = int(deployment.name.rsplit(".", 1)[1]) + 1
-        self.loop.at(
-            now + self.script[request].restart_h, Order.ARRIVAL, self._ask, request, left, part
-        )
+        again_h = now + self.script.restart_h[request]
+        self.loop.at(again_h, ARRIVAL, self._ask, request, left, part)
 
     def finish(self) -> None:
         """Log what still runs at the horizon as such."""
@@ -254,5 +257,5 @@ class Deployments:
                 deployment.ended = Ended.HORIZON
 
     def _name(self, waiting: Waiting) -> str:
-        number = self.script[waiting.request].number
+        number = self.script.number[waiting.request]
         return f"{self.users[waiting.user]}#{number}.{waiting.part}"

@@ -24,32 +24,36 @@ class Order(IntEnum):
     REVIEW = 6
 
 
+RELEASE, CAPACITY, ARRIVAL, PATIENCE, REVIEW = Order  # for every event: quicker than by the class
+
+
 class Action:
     """A call at a time: as much of a SimPy event as `Environment.step` looks at.
 
     Args:
         call: What to do.
         arguments: With what.
+        callbacks: What SimPy calls when it happens.
     """
 
     __slots__ = ("arguments", "call", "callbacks")
     _ok = True  # SimPy's word for: nothing failed
 
-    def __init__(self, call: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    def __init__(
+        self,
+        call: Callable[..., None],
+        arguments: tuple[object, ...],
+        callbacks: tuple[Callable[[Action], None], ...],
+    ) -> None:
         """Be ready to be scheduled."""
         self.call, self.arguments = call, arguments
-        self.callbacks: tuple[Callable[[Action], None], ...] | None = _CALL
-
-
-def _do(action: Action) -> None:
-    action.call(*action.arguments)
-
-
-_CALL = (_do,)
+        self.callbacks: tuple[Callable[[Action], None], ...] | None = callbacks
 
 
 class Loop:
     """Runs actions at times up to the horizon (half open: nothing at the horizon itself).
+
+    Its attribute `now_h` is the current simulated time in h since the start.
 
     Args:
         horizon_h: End of the simulated time in h.
@@ -59,12 +63,13 @@ class Loop:
         """Store the horizon and start at time 0."""
         self.env = simpy.Environment()
         self.horizon_h = horizon_h
+        self.now_h = 0.0
         self.events = 0
+        self._do_it = (self._do,)
 
-    @property
-    def now_h(self) -> float:
-        """Current simulated time in h since the start."""
-        return self.env.now
+    def _do(self, action: Action) -> None:
+        self.now_h = self.env.now
+        action.call(*action.arguments)
 
     def at(
         self, time_h: float, order: Order, call: Callable[..., None], *arguments: object
@@ -76,7 +81,7 @@ class Loop:
         """
         if time_h >= self.horizon_h:
             return None
-        action, now = Action(call, arguments), self.env.now
+        action, now = Action(call, arguments, self._do_it), self.now_h
         self.env.schedule(action, order, time_h - now if time_h > now else 0.0)
         self.events += 1
         return action

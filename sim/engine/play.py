@@ -6,7 +6,7 @@ from sim.engine.capacity import Capacity, log_services
 from sim.engine.deployments import Deployments
 from sim.engine.logs import Logs
 from sim.engine.loop import Loop
-from sim.engine.pools import PoolState
+from sim.engine.pools import Pools
 from sim.entities import Federation
 from sim.plan.world import Plan
 from sim.policies.base import Policies
@@ -26,7 +26,7 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
         beyond it is logged with the end it would have.
     """
     loop, logs = Loop(federation.calendar.horizon_h), Logs()
-    pools = [PoolState(name, pool) for name, pool in federation.pools.items()]
+    pools = Pools(federation.pools)
     deployments = Deployments(loop, federation, plan, policies, pools, logs)
     capacity = Capacity(loop, federation, plan, pools, deployments, logs)
     clusters = _clusters(loop, federation, plan, logs)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
 
 from sim.entities import Pool
 from sim.policies.base import PoolView
 
 Shape = tuple[int, int, int]  # GPUs, cores, GB of memory asked for
 Free = tuple[int, int, int]  # the same that a node has free
-Offer = tuple[PoolView, Free | None, "PoolState"]  # as policies see it; the nodes that fit best
+Offer = tuple["PoolState", Free | None]  # a pool, and the group of its nodes that fits best
+
+_UNKNOWN: Free = (-1, -1, -1)
 
 
 class PoolState:
     """The nodes of one pool, grouped by what they have free.
 
     Nodes with the same free GPUs, cores and memory are interchangeable; the fullest group that
-    fits is taken, and in it the node with the smallest number. What a pool offers to a shape is
+    fits is taken, and in it the node with the smallest number. What fits and what policies see is
     remembered until something in the pool changes: most placements change one pool of several.
 
     Args:
         name: Name of the pool.
         pool: Its description.
+        full: Shapes known to fit in no pool; those that fit on a node that is freed are taken out.
     """
 
-    def __init__(self, name: str, pool: Pool) -> None:
+    def __init__(self, name: str, pool: Pool, full: set[Shape]) -> None:
         """Start without nodes."""
         self.name, self.pool = name, pool
         self.weight = pool.weight
@@ -38,7 +42,9 @@ class PoolState:
         self._free: list[Free] = []
         self._groups: dict[Free, list[int]] = {}
         self._keys: list[Free] = []
-        self._offers: dict[Shape, Offer] = {}
+        self._fitting: dict[Shape, Free | None] = {}
+        self._seen: dict[bool, PoolView] = {}
+        self._full = full
 
     def add_node(self) -> int:
         """Add an empty node and return its number."""
@@ -47,53 +53,55 @@ class PoolState:
         self._free.append(free)
         self.nodes += 1
         self._file(node, free)
+        self._freed(free)
         return node
 
-    def offer(self, shape: Shape) -> Offer:
-        """Return what a policy sees of the pool and the fullest group of nodes that fits."""
-        found = self._offers.get(shape)
+    def fitting(self, shape: Shape) -> Free | None:
+        """Return the fullest group of nodes that fits, None if none does."""
+        found = self._fitting.get(shape, _UNKNOWN)
+        if found is _UNKNOWN:
+            found = self._fitting[shape] = None if self.out else self._find(shape)
+        return found
+
+    def _find(self, shape: Shape) -> Free | None:
+        keys, (_, cores, ram_gb) = self._keys, shape
+        for at in range(bisect_left(keys, shape), len(keys)):
+            key = keys[at]
+            if key[1] >= cores and key[2] >= ram_gb:
+                return key
+        return None
+
+    def seen(self, fits: bool) -> PoolView:
+        """Return what a policy sees of the pool if a request fits, or does not."""
+        found = self._seen.get(fits)
         if found is None:
-            group = None if self.out else self._fitting_group(*shape)
-            view = PoolView(
+            found = self._seen[fits] = PoolView(
                 self.name,
                 self.weight,
                 self.nodes * self.gpus_per_node,
                 self.nodes * self.cores_per_node,
                 self.gpus_held,
                 self.cores_held,
-                group is not None,
+                fits,
             )
-            found = self._offers[shape] = (view, group, self)
         return found
-
-    def _fitting_group(self, gpus: int, cores: int, ram_gb: int) -> Free | None:
-        keys = self._keys
-        for at in range(bisect_left(keys, (gpus, cores, ram_gb)), len(keys)):
-            key = keys[at]
-            if key[1] >= cores and key[2] >= ram_gb:
-                return key
-        return None
 
     def set_out(self, out: bool) -> None:
         """Take the pool out, or back in."""
         self.out = out
-        self._offers.clear()
+        self._fitting.clear()
+        self._full.clear()
 
     def close(self) -> None:
         """Take away all nodes for good."""
         self.closed, self.nodes = True, 0
-        self._offers.clear()
+        self._seen.clear()
 
     def take(self, group: Free, shape: Shape) -> int:
-        """Occupy a node of the group that `offer` named and return its number."""
+        """Occupy a node of the group that `fitting` named and return its number."""
         gpus, cores, ram_gb = shape
-        nodes = self._groups[group]
-        node = nodes.pop(0)
-        if not nodes:
-            self._drop(group)
-        left = (group[0] - gpus, group[1] - cores, group[2] - ram_gb)
-        self._free[node] = left
-        self._file(node, left)
+        node = self._groups[group][0]
+        self._move(node, group, (group[0] - gpus, group[1] - cores, group[2] - ram_gb))
         self.gpus_held += gpus
         self.cores_held += cores
         if self.gpus_held > self.peak_gpus:
@@ -112,23 +120,62 @@ class PoolState:
     def give_back(self, node: int, gpus: int, cores: int, ram_gb: int) -> None:
         """Free what was taken on a node."""
         old = self._free[node]
-        group = self._groups[old]
-        group.pop(bisect_left(group, node))
-        if not group:
-            self._drop(old)
         new = (old[0] + gpus, old[1] + cores, old[2] + ram_gb)
-        self._free[node] = new
-        self._file(node, new)
+        self._move(node, old, new)
+        if self._full:
+            self._freed(new)
         self.gpus_held -= gpus
         self.cores_held -= cores
 
+    def _freed(self, free: Free) -> None:
+        """Note that a node has so much free: some shapes that fitted nowhere fit there."""
+        gpus, cores, ram_gb = free
+        self._full -= {s for s in self._full if s[0] <= gpus and s[1] <= cores and s[2] <= ram_gb}
+
+    def _move(self, node: int, old: Free, new: Free) -> None:
+        """Take a node from one group to another; a group without nodes goes."""
+        group = self._groups[old]
+        del group[bisect_left(group, node)]
+        if not group:
+            del self._groups[old]
+            del self._keys[bisect_left(self._keys, old)]
+        self._free[node] = new
+        self._file(node, new)
+
     def _file(self, node: int, free: Free) -> None:
-        self._offers.clear()
+        self._fitting.clear()
+        self._seen.clear()
         if free not in self._groups:
             self._groups[free] = []
             insort(self._keys, free)
         insort(self._groups[free], node)
 
-    def _drop(self, group: Free) -> None:
-        del self._groups[group]
-        self._keys.pop(bisect_left(self._keys, group))
+
+class Pools:
+    """All pools of a federation.
+
+    That a shape fits nowhere is remembered until a node with room for it is freed.
+
+    Args:
+        pools: Their descriptions by name.
+    """
+
+    def __init__(self, pools: Mapping[str, Pool]) -> None:
+        """Start without nodes."""
+        self._full: set[Shape] = set()
+        self.named = {name: PoolState(name, pool, self._full) for name, pool in pools.items()}
+        every = list(self.named.values())
+        self._with_gpus = [p for p in every if p.gpus_per_node > 0]
+        self._without = [p for p in every if p.gpus_per_node == 0] or every
+
+    def offers(self, shape: Shape) -> Sequence[Offer]:
+        """Return what the pools for a shape offer to it; nothing if it fits nowhere."""
+        if shape in self._full:
+            return ()
+        pools = self._with_gpus if shape[0] else self._without
+        groups = [pool.fitting(shape) for pool in pools]
+        if not any(groups):
+            self._full.add(shape)
+            return ()
+        offers = zip(pools, groups, strict=True)
+        return [(pool, group) for pool, group in offers if pool.nodes]

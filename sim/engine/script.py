@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from sim.entities import Demand
 from sim.plan.requests import Requests
 
 
-class Line(NamedTuple):
-    """One request; times in h.
+@dataclass(frozen=True, eq=False)
+class Script:
+    """The requests of a plan in order of arrival, a list for each column; times in h.
 
     Args:
         arrival_h: When the user asks.
@@ -28,37 +29,34 @@ class Line(NamedTuple):
         site_draw: Uniform that picks the home pool.
     """
 
-    arrival_h: float
-    user: int
-    number: int
-    shape: Shape
-    returns: bool
-    work_h: float
-    forgotten: bool
-    tail_h: float
-    patience_h: float
-    restart_h: float
-    site_draw: float
+    arrival_h: list[float]
+    user: list[int]
+    number: list[int]
+    shape: list[Shape]
+    returns: list[bool]
+    work_h: list[float]
+    forgotten: list[bool]
+    tail_h: list[float]
+    patience_h: list[float]
+    restart_h: list[float]
+    site_draw: list[float]
 
 
-def script_of(requests: Requests, demand: Demand) -> list[Line]:
-    """Return the requests of a plan line by line, in order of arrival."""
+def script_of(requests: Requests, demand: Demand) -> Script:
+    """Work out the script of the requests of a plan."""
     last = requests.burst_first + requests.burst_count - 1
     forgotten = requests.forget_draw < demand.forget_frac
-    shapes = zip(
-        requests.gpus.tolist(), requests.cores.tolist(), requests.ram_gb.tolist(), strict=True
+    shapes = (requests.gpus.tolist(), requests.cores.tolist(), requests.ram_gb.tolist())
+    return Script(
+        arrival_h=requests.arrival_h.tolist(),
+        user=requests.user.tolist(),
+        number=requests.number.tolist(),
+        shape=list(zip(*shapes, strict=True)),
+        returns=(requests.reuse_draw < demand.reuse_frac).tolist(),
+        work_h=(requests.before_h[last] + requests.burst_h[last]).tolist(),
+        forgotten=forgotten.tolist(),
+        tail_h=np.where(forgotten, requests.hold_h, requests.prompt_h).tolist(),
+        patience_h=requests.patience_h.tolist(),
+        restart_h=requests.restart_h.tolist(),
+        site_draw=requests.site_draw.tolist(),
     )
-    columns = (
-        requests.arrival_h.tolist(),
-        requests.user.tolist(),
-        requests.number.tolist(),
-        shapes,
-        (requests.reuse_draw < demand.reuse_frac).tolist(),
-        (requests.before_h[last] + requests.burst_h[last]).tolist(),
-        forgotten.tolist(),
-        np.where(forgotten, requests.hold_h, requests.prompt_h).tolist(),
-        requests.patience_h.tolist(),
-        requests.restart_h.tolist(),
-        requests.site_draw.tolist(),
-    )
-    return [Line(*row) for row in zip(*columns, strict=True)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heapreplace
 
 from sim.engine.loop import Action
 from sim.engine.pools import Shape
+from sim.policies.base import RequestView
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +24,7 @@ class Waiting:
         order: Running number in the waiting room.
         user: Index of the user.
         shape: What it needs.
+        admitted: What admission saw when it admitted the request last; None if it did not.
         timer: The end of its patience.
     """
 
@@ -33,6 +35,7 @@ class Waiting:
     user: int
     shape: Shape
     order: int = 0
+    admitted: RequestView | None = None
     timer: Action | None = None
     gone: bool = False
 
@@ -42,6 +45,7 @@ class WaitingRoom:
 
     Requests of one shape are served in order of arrival. A request that fits may overtake one of
     another shape that does not (backfilling). Work per release is bounded by the number of shapes.
+    No line is empty, and the head of none is gone.
     """
 
     def __init__(self) -> None:
@@ -51,7 +55,7 @@ class WaitingRoom:
         self._arrived = 0
 
     def __bool__(self) -> bool:
-        """Return whether anybody may be waiting for room."""
+        """Return whether anybody waits for room."""
         return bool(self._lines)
 
     def join(self, waiting: Waiting) -> None:
@@ -66,38 +70,41 @@ class WaitingRoom:
 
     def released_by(self, user: int) -> list[Waiting]:
         """Take out all requests of `user` that were held back, the oldest first."""
-        held_back = [w for w in self._held_back.pop(user, ()) if not w.gone]
-        held_back.sort(key=lambda w: (w.requested_h, w.request))
-        return held_back
+        if user not in self._held_back:
+            return []
+        held_back = [w for w in self._held_back.pop(user) if not w.gone]
+        return sorted(held_back, key=lambda w: (w.requested_h, w.request))
 
     def in_turn(self) -> Iterator[Waiting]:
         """Yield who waits in order of arrival; of a shape, the next only if the one before left."""
-        heads = [w for shape in list(self._lines) if (w := self._head(shape))]
-        turns = [(w.order, w) for w in heads]
+        turns = [(line[0].order, line) for line in self._lines.values()]
         heapify(turns)
         while turns:
-            _, waiting = heappop(turns)
+            _, line = turns[0]
+            waiting = line[0]
             yield waiting
-            following = self._head(waiting.shape)
-            if following is not None and following is not waiting:
-                heappush(turns, (following.order, following))
-
-    def _head(self, shape: Shape) -> Waiting | None:
-        line = self._lines.get(shape)
-        while line and line[0].gone:
-            line.popleft()
-        if line:
-            return line[0]
-        self._lines.pop(shape, None)
-        return None
+            if line and line[0] is not waiting:
+                heapreplace(turns, (line[0].order, line))
+            else:
+                heappop(turns)
 
     def leave(self, waiting: Waiting) -> None:
         """Take a head out of its line."""
         self._lines[waiting.shape].popleft()
+        self._tidy(waiting.shape)
+
+    def withdraw(self, waiting: Waiting) -> None:
+        """Forget a request, wherever it waits."""
+        waiting.gone = True
+        self._tidy(waiting.shape)
+
+    def _tidy(self, shape: Shape) -> None:
+        line = self._lines.get(shape)
+        while line and line[0].gone:
+            line.popleft()
+        if line is not None and not line:
+            del self._lines[shape]
 
     def anybody_waits(self, with_gpus: bool) -> bool:
         """Return whether a request with (or without) GPUs lacks room; who is held back does not."""
-        return any(
-            (shape[0] > 0) == with_gpus and any(not w.gone for w in line)
-            for shape, line in self._lines.items()
-        )
+        return any((shape[0] > 0) == with_gpus for shape in self._lines)

@@ -33,6 +33,9 @@ class Calls(NamedTuple):
     fails: IntArray
 
 
+NO_CALLS = Calls._make([np.empty(0, np.int64)] * len(Calls._fields))
+
+
 def calls(
     arrival_s: FloatArray,
     service_s: FloatArray | float,

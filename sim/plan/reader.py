@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 
 from sim.applications import Duration, Retries
 from sim.distributions import lognormal
-from sim.plan.calls import Calls, joined, part_of
+from sim.plan.calls import NO_CALLS, Calls, joined, part_of
 from sim.rng import Streams
 from sim.ticks import NEVER, ticks
 from sim.units import FloatArray, IntArray
@@ -79,9 +79,9 @@ class Durations:
     """
 
     def __init__(self, parts: dict[str, Duration], streams: Streams, path: str) -> None:
-        """Open a stream for each part."""
+        """Open a stream for each part that is not always the same."""
         self._parts = parts
-        self._streams = {name: streams.stream(path, name) for name in parts}
+        self._streams = {n: streams.stream(path, n) for n, d in parts.items() if d.sigma > 0.0}
 
     def draw(self, name: str, count: int, wait_s: float | None = None) -> IntArray:
         """Return durations, ticks; shape (count,).
@@ -169,13 +169,15 @@ class CallReader(ABC):
         self._durations = Durations(parts, streams, path)
         self._failures = streams.stream(path, "failures")
         self._settled = 0
-        self._pending = self._columns(np.empty(0, np.int64))
+        self._pending = NO_CALLS
 
     def until(self, tick: int) -> Calls:
         """Return the requests that were not returned yet and arrive before `tick`."""
         if self._settled < min(tick, self._horizon):
             self._draw_until(tick)
         drawn, edge = self._pending, int(self._pending.arrival.searchsorted(tick))
+        if edge == 0:
+            return NO_CALLS
         self._pending = part_of(drawn, slice(edge, None))
         return part_of(drawn, slice(edge))
 
@@ -225,4 +227,4 @@ class ResultReader(CallReader):
     """Requests that are only the results of another application: preprocess, infer, store."""
 
     def _next_block(self) -> tuple[Calls, int]:
-        return self._columns(np.empty(0, np.int64)), self._horizon
+        return NO_CALLS, self._horizon

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -67,66 +68,103 @@ class Requests:
         return len(self.arrival_h)
 
 
-_PER_BURST = ("burst_h", "gap_h", "before_h")
+_UNIFORM = (
+    "gpu", "gpu_count", "cores", "site", "reuse", "forget", "prompt", "patience", "restart",
+)  # fmt: skip
 
 
-def draw_user_requests(
+@dataclass(frozen=True, eq=False)
+class UserDraws:
+    """What is drawn for the requests of one user, before it is turned into values.
+
+    Args:
+        arrival_h: When the user asks, h since the start, ascending, shape (requests,).
+        phase: Index of the phase the use case is in, same shape.
+        bursts: Number of bursts of each, same shape.
+        uniform: Uniforms by decision (`_UNIFORM`), same shape each.
+        hold: Standard normals, same shape.
+        burst_length: Standard normals, shape (bursts,).
+        gap_length: Standard normals, shape (bursts,).
+    """
+
+    arrival_h: FloatArray
+    phase: IntArray
+    bursts: IntArray
+    uniform: dict[str, FloatArray]
+    hold: FloatArray
+    burst_length: FloatArray
+    gap_length: FloatArray
+
+
+def draw_user(
     federation: Federation,
     life: Life,
     joined_h: float,
     clock: WorkClock,
-    user: int,
     path: str,
     streams: Streams,
-) -> Requests:
-    """Draw all requests of one user, from the user's own streams.
+) -> UserDraws:
+    """Draw for all requests of one user, from the user's own streams.
 
     Args:
         federation: The federation.
         life: The life of the user's use case.
         joined_h: When the user joined, h.
         clock: The user's working hours.
-        user: Index of the user, kept in the requests.
         path: Path of the user's streams.
         streams: The replicate's streams.
     """
-    demand = federation.demand
     arrival, piece = _arrivals(federation, life, joined_h, clock, path, streams)
-    phase = life.phase[piece]
     count = len(arrival)
-
-    def uniform(decision: str) -> FloatArray:
-        return streams.stream(path, decision).random(count)
-
-    def normal(decision: str) -> FloatArray:
-        return streams.stream(path, decision).standard_normal(count)
-
-    kinds = list(federation.phases.values())
-    wants_gpu = uniform("gpu") < np.array([k.gpu_frac for k in kinds])[phase]
-    bursts = geometric(demand.bursts_mean, uniform("burst_count"))
-    scale = np.array([k.work_scale for k in kinds])[phase]
-    burst_h, gap_h, before_h = _bursts(demand, bursts, scale, path, streams)
-    return Requests(
+    uniform = streams.stream(path, "burst_count").random(count)
+    bursts = geometric(federation.demand.bursts_mean, uniform)
+    total = int(bursts.sum())
+    return UserDraws(
         arrival_h=arrival,
-        user=np.full(count, user, dtype=np.int64),
-        number=np.arange(count, dtype=np.int64),
-        phase=phase,
-        gpus=np.where(wants_gpu, choice(demand.gpus, uniform("gpu_count")), 0),
-        cores=choice(demand.cores, uniform("cores")),
-        ram_gb=np.full(count, demand.ram_gb, dtype=np.int64),
-        burst_first=np.cumsum(bursts) - bursts,
-        burst_count=bursts,
-        site_draw=uniform("site"),
-        reuse_draw=uniform("reuse"),
-        forget_draw=uniform("forget"),
-        hold_h=to_grid_h(lognormal(demand.hold_h, demand.hold_sigma, normal("hold"))),
-        prompt_h=to_grid_h(exponential(demand.prompt_delay_h, uniform("prompt"))),
-        patience_h=to_grid_h(exponential(demand.patience_h, uniform("patience"))),
-        restart_h=to_grid_h(exponential(demand.restart_delay_h, uniform("restart"))),
-        burst_h=burst_h,
-        gap_h=gap_h,
-        before_h=before_h,
+        phase=life.phase[piece],
+        bursts=bursts,
+        uniform={name: streams.stream(path, name).random(count) for name in _UNIFORM},
+        hold=streams.stream(path, "hold").standard_normal(count),
+        burst_length=streams.stream(path, "burst_length").standard_normal(total),
+        gap_length=streams.stream(path, "gap_length").standard_normal(total),
     )
+
+
+def requests_of(federation: Federation, draws: Sequence[UserDraws]) -> Requests:
+    """Turn what was drawn for each user into the requests of all, in order of arrival.
+
+    Ties go by user, then by number.
+    """
+    demand, kinds = federation.demand, list(federation.phases.values())
+    uniform = {name: np.concatenate([d.uniform[name] for d in draws]) for name in _UNIFORM}
+    phase = np.concatenate([d.phase for d in draws])
+    bursts = np.concatenate([d.bursts for d in draws])
+    counts = np.array([len(d.arrival_h) for d in draws])
+    wants_gpu = uniform["gpu"] < np.array([k.gpu_frac for k in kinds])[phase]
+    scale = np.array([k.work_scale for k in kinds])[phase]
+    hold = np.concatenate([d.hold for d in draws])
+    burst_h, gap_h, before_h = _bursts(demand, bursts, scale, draws)
+    columns = {
+        "arrival_h": np.concatenate([d.arrival_h for d in draws]),
+        "user": np.repeat(np.arange(len(draws)), counts),
+        "number": np.arange(len(phase)) - np.repeat(np.cumsum(counts) - counts, counts),
+        "phase": phase,
+        "gpus": np.where(wants_gpu, choice(demand.gpus, uniform["gpu_count"]), 0),
+        "cores": choice(demand.cores, uniform["cores"]),
+        "ram_gb": np.full(len(phase), demand.ram_gb, dtype=np.int64),
+        "burst_first": np.cumsum(bursts) - bursts,
+        "burst_count": bursts,
+        "site_draw": uniform["site"],
+        "reuse_draw": uniform["reuse"],
+        "forget_draw": uniform["forget"],
+        "hold_h": to_grid_h(lognormal(demand.hold_h, demand.hold_sigma, hold)),
+        "prompt_h": to_grid_h(exponential(demand.prompt_delay_h, uniform["prompt"])),
+        "patience_h": to_grid_h(exponential(demand.patience_h, uniform["patience"])),
+        "restart_h": to_grid_h(exponential(demand.restart_delay_h, uniform["restart"])),
+    }
+    order = np.lexsort((columns["number"], columns["user"], columns["arrival_h"]))
+    in_order = {name: column[order] for name, column in columns.items()}
+    return Requests(**in_order, burst_h=burst_h, gap_h=gap_h, before_h=before_h)
 
 
 def _arrivals(
@@ -139,7 +177,8 @@ def _arrivals(
 ) -> tuple[FloatArray, IntArray]:
     """Draw arrivals by time change: unit-rate gaps laid on the user's cumulative intensity."""
     horizon = federation.calendar.horizon_h
-    bounds = np.clip(np.append(life.starts_h, horizon), max(joined_h, 0.0), horizon)
+    bounds = np.append(life.starts_h, horizon)
+    bounds = np.minimum(np.maximum(bounds, max(joined_h, 0.0)), horizon)
     effective = clock.effective_at(bounds)
     rate = life.rate * federation.demand.requests_per_user_week / WEEK_H
     gained = np.concatenate([[0.0], np.cumsum(rate * np.diff(effective))])
@@ -164,34 +203,18 @@ def _unit_arrivals(stream: np.random.Generator, total: float) -> FloatArray:
 
 
 def _bursts(
-    demand: Demand, counts: IntArray, scale: FloatArray, path: str, streams: Streams
+    demand: Demand, counts: IntArray, scale: FloatArray, draws: Sequence[UserDraws]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    total = int(counts.sum())
     lengths = lognormal(
         demand.burst_h * np.repeat(scale, counts),
         demand.burst_sigma,
-        streams.stream(path, "burst_length").standard_normal(total),
+        np.concatenate([d.burst_length for d in draws]),
     )
-    gaps = lognormal(
-        demand.gap_h, demand.gap_sigma, streams.stream(path, "gap_length").standard_normal(total)
-    )
+    normals = np.concatenate([d.gap_length for d in draws])
+    gaps = lognormal(demand.gap_h, demand.gap_sigma, normals)
     lengths, gaps = to_grid_h(lengths), to_grid_h(np.minimum(gaps, _MAX_GAP_H))
     last = np.cumsum(counts) - 1
     gaps[last] = 0.0
     ends = np.cumsum(lengths + gaps)
     starts = ends - lengths - gaps
     return lengths, gaps, starts - np.repeat(starts[last - counts + 1], counts)
-
-
-def merge(parts: list[Requests]) -> Requests:
-    """Join the requests of all users into one list in order of arrival (ties: user, number)."""
-    columns = {
-        f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Requests)
-    }
-    bursts = np.cumsum([0] + [len(p.burst_h) for p in parts])[:-1]
-    columns["burst_first"] += np.repeat(bursts, [len(p) for p in parts])
-    order = np.lexsort((columns["number"], columns["user"], columns["arrival_h"]))
-    for name in columns:
-        if name not in _PER_BURST:
-            columns[name] = columns[name][order]
-    return Requests(**columns)

@@ -51,15 +51,17 @@ def intensity(
             `WorkClock.effective_h`; None for no rhythm.
         season: Relative weight of January to December.
     """
-    hours = np.arange(int(calendar.horizon_h) + 1, dtype=np.float64)
-    rhythm = np.diff(hours if effective_h is None else effective_h)
+    horizon = int(calendar.horizon_h)
+    first = min(max(int(hosted_h), 0), horizon)  # nothing comes before this hour
+    hours = np.arange(first, horizon + 1, dtype=np.float64)
+    rhythm = np.diff(hours if effective_h is None else effective_h[first:])
     weights = np.asarray(season, dtype=np.float64) * 12.0 / sum(season)
     month = np.searchsorted(calendar.month_edges_h, hours[:-1], side="right") - 1
     of_year = (calendar.start.month - 1 + month) % 12
     hosted = np.clip(hours[1:] - hosted_h, 0.0, 1.0)  # share of the hour
     age = np.maximum(hours[:-1] + 0.5 - hosted_h, 0.0) / MONTH_H
     rate = per_month / MONTH_H * np.exp(np.log1p(growth_per_month) * age) * rhythm * hosted
-    return Intensity(np.concatenate([[0.0], np.cumsum(rate * weights[of_year])]))
+    return Intensity(np.concatenate([np.zeros(first + 1), np.cumsum(rate * weights[of_year])]))
 
 
 class PoissonReader(CallReader):

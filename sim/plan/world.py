@@ -10,7 +10,7 @@ from sim.entities import Federation
 from sim.plan.hosting import Hosted, draw_hosted
 from sim.plan.outages import PoolOutage, draw_outages
 from sim.plan.phases import Life, draw_life
-from sim.plan.requests import Requests, draw_user_requests, merge
+from sim.plan.requests import Requests, draw_user, requests_of
 from sim.plan.rhythm import work_clock
 from sim.plan.uploads import Uploads, draw_images, draw_uploads
 from sim.rng import Streams
@@ -57,7 +57,7 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
     streams = Streams(seed, replicate)
     lives = {name: draw_life(federation, name, streams) for name in federation.use_cases}
     users: list[User] = []
-    parts = []
+    draws = []
     for name, use_case in federation.use_cases.items():
         for k, joined_h in enumerate(lives[name].users_join_h.tolist()):
             country = use_case.countries[k % len(use_case.countries)]
@@ -68,16 +68,12 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
                 federation.calendar,
             )
             path = f"use_case/{name}/user/{k}"
-            parts.append(
-                draw_user_requests(
-                    federation, lives[name], joined_h, clock, len(users), path, streams
-                )
-            )
+            draws.append(draw_user(federation, lives[name], joined_h, clock, path, streams))
             users.append(User(f"{name}/{k}", name, country, joined_h))
     return Plan(
         users=tuple(users),
         lives=lives,
-        requests=merge(parts),
+        requests=requests_of(federation, draws),
         uploads={n: draw_uploads(federation, n, lives[n], streams) for n in lives},
         images={n: draw_images(federation, n, lives[n], streams) for n in lives},
         hosted={

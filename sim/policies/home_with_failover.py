@@ -17,7 +17,7 @@ class HomeWithFailover:
 
     def place(self, request: RequestView, pools: Sequence[PoolView]) -> int | None:
         """Return the home pool, or the heaviest pool that fits."""
-        total = sum(pool.weight for pool in pools)
+        total = sum([pool.weight for pool in pools])
         mark, reached = request.site_draw * total, 0.0
         for index, pool in enumerate(pools):
             reached += pool.weight

@@ -106,6 +106,8 @@ class Done:
 
     def by_app(self, count: int) -> list[Done]:
         """Return those of each of `count` applications."""
+        if not len(self.app):
+            return [self] * count
         order = np.argsort(self.app, kind="stable")
         edges = np.searchsorted(self.app[order], np.arange(count + 1))
         columns = (self.app, self.arrival, self.begin, self.end, self.outcome)
@@ -259,6 +261,9 @@ class ServingCluster:
         """Use the requests of the next window, and other numbers of those that stay."""
         taken = self._intake.take(self._state.requests, self.now, until)
         state, moved = self._state, taken.moved
+        state.world[[NEXT, LAST_ARRIVAL]] = taken.first, taken.last
+        if taken.requests is state.requests:  # nobody was left, and nobody comes
+            return
         computing = np.zeros(len(taken.requests.app), np.int64)
         inside = state.world[COMPUTING]
         computing[:inside] = moved[state.computing[:inside]]
@@ -268,7 +273,6 @@ class ServingCluster:
         ranks = state.agenda.rank[: state.world[PLANNED]]
         calls = ranks // KINDS_APART == CALL
         ranks[calls] = CALL * KINDS_APART + moved[ranks[calls] % KINDS_APART]
-        state.world[[NEXT, LAST_ARRIVAL]] = taken.first, taken.last
         self._state = state._replace(requests=taken.requests, computing=computing)
 
 

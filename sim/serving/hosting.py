@@ -161,4 +161,4 @@ def _by_hour(done: Done) -> tuple[IntArray, IntArray]:
 
 
 def _quantiles_s(of: Histogram) -> tuple[float, ...] | None:
-    return tuple(of.quantiles_s(np.array(QUANTILES)).tolist()) if of.counts.any() else None
+    return tuple(of.quantiles_s(np.array(QUANTILES)).tolist()) if of.total else None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.errors import EngineError
-from sim.plan.calls import Calls
+from sim.plan.calls import NO_CALLS, Calls
 from sim.plan.reader import Reader
 from sim.serving.kernel.state import NOBODY, Requests, no_requests
 from sim.units import IntArray
@@ -72,6 +72,9 @@ class Intake:
         """Join what is left with what comes in the window from `now` to before `until`."""
         new = self._new(now, until)
         left = np.flatnonzero(old.outcome < 0)
+        if not len(left) and not any(len(came.app) for came in new):
+            none = no_requests() if len(old.app) else old
+            return Taken(none, np.full(len(old.app) + 1, NOBODY), 0, 0)
         depth = self._depth[old.app[left]]
         moved = np.full(len(old.app) + 1, NOBODY)
         stays = [left[depth == level] for level in range(len(new))]
@@ -146,9 +149,9 @@ def _levels(then: Sequence[int | None]) -> list[list[int]]:
 
 def _in_order(of_apps: list[tuple[int, Calls]]) -> Came:
     """Return the requests to all applications in order of arrival, then of the applications."""
+    of_apps = [(number, calls) for number, calls in of_apps if len(calls.arrival)]
     if not of_apps:
-        empty = np.empty(0, np.int64)
-        return Came(empty, Calls._make([empty] * len(Calls._fields)), empty)
+        return Came(NO_CALLS.arrival, NO_CALLS, np.empty(0, np.int64))
     counts = [len(calls.arrival) for _, calls in of_apps]
     app = np.repeat(np.array([number for number, _ in of_apps], np.int64), counts)
     calls, nobody = of_apps[0][1], np.full(len(app), NOBODY)

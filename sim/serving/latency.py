@@ -25,22 +25,24 @@ class Histogram:
 
     Args:
         counts: How many fell into each bin.
+        total: How many there are.
     """
 
     counts: IntArray = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    total: int = 0
 
     def add(self, ticks: IntArray) -> None:
         """Count durations, in ticks, not negative."""
         mantissa, exponent = np.frexp(ticks.astype(np.float64))
         bins = exponent * PARTS + ((2.0 * mantissa - 1.0) * PARTS).astype(np.int64)
         self.counts += np.bincount(np.where(ticks > 0, bins, 0), minlength=_BINS)
+        self.total += len(ticks)
 
     def quantiles_s(self, levels: FloatArray) -> FloatArray:
         """Return quantiles, s, same shape as `levels`; NaN if nothing was counted."""
-        total = int(self.counts.sum())
-        if total == 0:
+        if self.total == 0:
             return np.full(np.shape(levels), np.nan)
-        rank = np.clip(np.ceil(levels * total), 1, total)
+        rank = np.clip(np.ceil(levels * self.total), 1, self.total)
         bins = np.searchsorted(np.cumsum(self.counts), rank)
         exponent, part = np.divmod(bins, PARTS)
         middle = np.ldexp(0.5 * (1.0 + (part + 0.5) / PARTS), exponent) / TICKS_PER_S
