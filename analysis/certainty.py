@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.calibration.emulator import Emulator, fit_emulator
-from analysis.calibration.identifiability import INFORMED
+from analysis.calibration.calibrate import LEFT
+from analysis.calibration.emulator import fit_emulator
+from analysis.calibration.identifiability import INFORMED, PRIOR_SD
 from analysis.calibration.shipped import Posterior
 from analysis.corrections import OFFSET, projected_totals, variance_shares
 from analysis.federations import Case
 from analysis.projection import Ensemble
 from analysis.quantities import Quantity, quantities
 from analysis.sensitivity import ALONE, posterior_marginals, sobol, tornado
+from analysis.sensitivity import INFORMED as TOLD
 from analysis.wording import percent, resource_word
 from sim.units import RESOURCES, FloatArray
 
@@ -98,9 +100,8 @@ def _movers_of(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return tornado and Sobol indices of an emulator that the projection's own runs teach."""
     names = [n for n in case.priors.priors if n in draws.columns and draws[n].nunique() > 1]
-    z = np.column_stack(
-        [np.nan_to_num(case.priors.priors[n].z(draws[n].to_numpy(float))) for n in names]
-    )
+    drawn = np.column_stack([case.priors.priors[n].z(draws[n].to_numpy(float)) for n in names])
+    z = np.nan_to_num(drawn)  # a growth law has not the parameters of another
     every = quantities(case.federation)
     values = _values(before, case, every)
     moving = values.std(axis=0) > 0.0
@@ -117,15 +118,21 @@ def _movers_of(
     if not len(good):
         return nothing, nothing, explained
     kept = tuple(wanted[k] for k in good)
-    coefficients = emulator.coefficients[:, good]
-    predict = Emulator(coefficients, *(np.eye(1), np.ones(1), np.ones(1))).predict
+    predict = emulator.only(good).predict
 
     def back(logged: FloatArray) -> FloatArray:
         return np.exp(logged) - offset[good]
 
-    moved = tornado(predict, names, kept, z, back)
+    moved = _judged(tornado(predict, names, kept, z, back), names, drawn)
     indices = sobol(predict, names, kept, posterior_marginals(z), SOBOL_POWER, seed)
     return moved, indices, explained
+
+
+def _judged(moved: pd.DataFrame, names: Sequence[str], drawn: FloatArray) -> pd.DataFrame:
+    """Return a tornado that judges each parameter by the draws that have it, without the gaps."""
+    ratio = dict(zip(names, np.nanstd(drawn, axis=0, ddof=1) / PRIOR_SD, strict=True))
+    moved = moved.assign(sd_ratio=moved["parameter"].map(ratio))
+    return moved.assign(verdict=np.where(moved["sd_ratio"] < INFORMED, TOLD, LEFT))
 
 
 def _values(ensemble: Ensemble, case: Case, wanted: Sequence[Quantity]) -> FloatArray:

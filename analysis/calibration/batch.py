@@ -18,6 +18,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.special import ndtr
 
 from analysis.calibration.emulator import Emulator, predict_fast, spread
+from analysis.calibration.link import bent, slope
 from analysis.calibration.priors import Z_LIMIT
 from sim.units import FloatArray, IntArray
 
@@ -82,6 +83,10 @@ class Batch:
         return spread(self.emulator.coefficients[:, list(self.chosen)], self.parameters)
 
     @cached_property
+    def _link(self) -> FloatArray | None:
+        return None if self.emulator.link is None else self.emulator.link[:, list(self.chosen)]
+
+    @cached_property
     def _sizes(self) -> tuple[FloatArray, FloatArray] | None:
         if self.emulator.spread is None or self.emulator.spread_range is None:
             return None
@@ -98,8 +103,10 @@ class Batch:
 
     def standardised(self, z: FloatArray, of: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return figures minus emulator over their standard deviation, and that deviation."""
-        sd = self.sd(z)
-        return (self.observed[of] - predict_fast(z, self.coefficients)) / sd, sd
+        sd, expected = self.sd(z), predict_fast(z, self.coefficients)
+        if self._link is not None:
+            expected = bent(expected, self._link)
+        return (self.observed[of] - expected) / sd, sd
 
     def log_density(self, z: FloatArray, of: IntArray) -> FloatArray:
         """Return log prior + log likelihood.
@@ -119,8 +126,10 @@ class Batch:
         products = full[1 + size : 1 + size + size**2].reshape(size, size, -1)
         both = products + products.transpose(1, 0, 2)
         linear = full[1 : 1 + size] + np.tensordot(z, both, axes=(1, 0))
-        slope = linear + 3.0 * (z**2)[:, :, None] * full[1 + size + size**2 :]
-        return (slope / sd[:, None, :]) @ self.whitening.T
+        steep = linear + 3.0 * (z**2)[:, :, None] * full[1 + size + size**2 :]
+        if self._link is not None:
+            steep = steep * slope(predict_fast(z, full), self._link)[:, None, :]
+        return (steep / sd[:, None, :]) @ self.whitening.T
 
 
 def log_prior(z: FloatArray, width: float = 1.0) -> FloatArray:

@@ -79,7 +79,7 @@ def calibrate(work: Work) -> Calibrated:
     judged = emulator_table(work, emulators, learned)
     warnings = refuse_poor(judged, work.settings.tolerated)
     branches = sample(work, emulators, work.settings.steps, "branches sampled")
-    evidence = evidence_table(work, emulators)
+    evidence = evidence_table(work, emulators, branches)
     laws = law_weights(work.case, branches)
     idle = idle_table(work, emulators, branches, laws, prior_idle(work, learned))
     found = collect(work, emulators, branches, evidence, idle, judged)

@@ -18,7 +18,7 @@ from analysis.outputs import subset
 from sim.errors import DataError
 from sim.units import FloatArray, IntArray
 
-PRIOR_WIDTHS = (0.5, 1.0, 2.0)  # relative to the stated priors
+OTHER_WIDTHS = (0.5, 2.0)  # of the priors, relative to the stated ones
 WIDTH_STEPS = 0.25  # steps of the sampler under another prior, relative to those of the calibration
 IDLE_DRAWS = 4000
 FEWEST_PAIRS = 10  # points played twice below which replicates are not told from lack of fit
@@ -128,8 +128,10 @@ def refuse_poor(table: pd.DataFrame, tolerated: float) -> list[str]:
     ]
 
 
-def evidence_table(work: Work, emulators: Mapping[str, Emulator]) -> pd.DataFrame:
-    """Estimate every branch's evidence under narrower and wider priors.
+def evidence_table(
+    work: Work, emulators: Mapping[str, Emulator], branches: Branches
+) -> pd.DataFrame:
+    """Hold every branch's evidence beside that under narrower and wider priors.
 
     The prior's standard deviation on the z scale is multiplied; the cut-off stays, because no runs
     could teach an emulator beyond it.
@@ -138,20 +140,25 @@ def evidence_table(work: Work, emulators: Mapping[str, Emulator]) -> pd.DataFram
         hypothesis, law, figures (number fitted), prior_width, log_evidence, log_evidence_sd.
     """
     names = list(work.case.hypotheses.hypotheses)
-    keys = [(n, law, w) for n in names for law in emulators for w in PRIOR_WIDTHS]
     steps = max(int(work.settings.steps * WIDTH_STEPS), 50)
+    keys = [(*branch, width) for branch in branches for width in OTHER_WIDTHS]
     tasks = []
     for name, law, width in keys:
         batch = batch_of(work, name, law, emulators[law])
         seed = work.settings.seed + 300 + 10 * names.index(name) + work.laws.index(law)
         tasks.append(delayed(_evidence)(replace(batch, width=width), steps, seed))
-    rows = []
+    found = {(*key, 1.0): (b.log_evidence, b.log_evidence_sd) for key, b in branches.items()}
     with work.progress("evidence under other priors", len(keys)) as advance:
-        found = Parallel(n_jobs=work.settings.jobs, return_as="generator")(tasks)
-        for (name, law, width), (evidence, error) in zip(keys, found, strict=True):
-            fitted = targets(work.case.observations, work.case.hypotheses.hypotheses[name])
-            rows.append((name, law, len(subset(work.figures, fitted)), width, evidence, error))
+        each = Parallel(n_jobs=work.settings.jobs, return_as="generator")(tasks)
+        for key, evidence in zip(keys, each, strict=True):
+            found[key] = evidence
             advance(1)
+    rows = []
+    for (name, law, width), evidence in sorted(
+        found.items(), key=lambda f: (names.index(f[0][0]), work.laws.index(f[0][1]), f[0][2])
+    ):
+        fitted = targets(work.case.observations, work.case.hypotheses.hypotheses[name])
+        rows.append((name, law, len(subset(work.figures, fitted)), width, *evidence))
     columns = ["hypothesis", "law", "figures", "prior_width", "log_evidence", "log_evidence_sd"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -1,25 +1,27 @@
 """A polynomial emulator: the expected logarithm of each output as a function of z.
 
-Quadratic in all parameters with cubic terms of each, fitted by ridge regression to the design. How
-much the higher terms are held down is chosen, output by output, by what predicts a run that is left
-out best. What the emulator leaves over (the spread between replicates and its own lack of fit) is
+Quadratic in all parameters with cubic terms of each, fitted by ridge regression to the design, and
+behind it a curve (`link`) for outputs that level off. How much the higher terms are held down, and
+whether there is a curve, is chosen, output by output, by what predicts a run that is left out best.
+What the emulator leaves over (the spread between replicates and its own lack of fit) is
 measured on left-out runs, too; its size may change with z, because outputs that can be near zero
 scatter more there. It enters the likelihood.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 
+from analysis.calibration.link import NUMBERS, bent, fit_link, refit_to, straight
+from analysis.calibration.ridges import Ridges
 from sim.errors import DataError
 from sim.units import FloatArray, IntArray
 
 NEAR_WEIGHT = 5.0  # weight of a run near the posterior against one spread over the prior; assumed
-RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)  # of standardised higher terms
-LINEAR_RIDGE = 1.0  # of standardised linear terms; assumed, small against the number of runs
+REFITS = 2  # of the polynomial to the curve behind it; more changes nothing
 SPREAD_RIDGE = 10.0  # of the linear terms of the logarithm of the residual's variance; assumed
 SPREAD_FOLDS = 5  # fits that decide whether a residual's size changes with z
 SMALLEST = 1e-4  # of a squared residual, relative to their mean: keeps its logarithm finite
@@ -38,6 +40,7 @@ class Emulator:
         spread: Coefficients of log(sd / rms) of the residual in (1, z), shape (1 + parameters,
             outputs); None: the same everywhere.
         spread_range: Its lowest and highest value, shape (2, outputs); None with `spread`.
+        link: Curves behind the polynomials, a column for each output; None: there are none.
     """
 
     coefficients: FloatArray
@@ -46,10 +49,12 @@ class Emulator:
     held_back_r2: FloatArray
     spread: FloatArray | None = None
     spread_range: FloatArray | None = None
+    link: FloatArray | None = None
 
     def predict(self, z: FloatArray) -> FloatArray:
         """Return expected outputs, shape (points, outputs), at z of shape (points, parameters)."""
-        return terms(z) @ self.coefficients
+        eta = terms(z) @ self.coefficients
+        return eta if self.link is None else bent(eta, self.link)
 
     def stretch(self, z: FloatArray) -> FloatArray:
         """Return the residual's sd relative to its rms, shape (points, outputs)."""
@@ -57,6 +62,15 @@ class Emulator:
             return np.ones((len(z), self.coefficients.shape[1]))
         low, high = self.spread_range
         return np.exp(np.clip(self.spread[0] + z @ self.spread[1:], low, high))
+
+    def only(self, outputs: IntArray) -> Emulator:
+        """Return the emulator of some of the outputs, given by their positions."""
+        parts = {
+            name: None if (whole := getattr(self, name)) is None else whole[..., outputs]
+            for name in (f.name for f in fields(self))
+        }
+        parts["residual_covariance"] = self.residual_covariance[np.ix_(outputs, outputs)]
+        return Emulator(**parts)
 
     @cached_property
     def correlation(self) -> FloatArray:
@@ -117,10 +131,9 @@ def fit_emulator(z: FloatArray, outputs: FloatArray, near: int = 0) -> Emulator:
         )
     weight = np.where(np.arange(len(z)) < len(z) - near, 1.0, NEAR_WEIGHT)
     judges = slice(len(z) - near, None) if near else slice(None)
-    coefficients, left_out = _ridge(terms(z), outputs, weight, z.shape[1], judges)
+    coefficients, link, left_out = _fit(z, outputs, weight, judges)
     residual = left_out[judges]
-    covariance = residual.T @ residual / len(residual)
-    rms = np.sqrt(np.diag(covariance))
+    rms = np.sqrt((residual**2).mean(axis=0))
     sizes, limits = _sizes(z, left_out / np.maximum(rms, 1e-12), judges)
     scaled = residual / _stretched(z[judges], sizes, limits)
     covariance = scaled.T @ scaled / len(scaled)
@@ -132,6 +145,7 @@ def fit_emulator(z: FloatArray, outputs: FloatArray, near: int = 0) -> Emulator:
         held_back_r2=1.0 - rms**2 / variance,
         spread=sizes,
         spread_range=limits,
+        link=link,
     )
 
 
@@ -139,38 +153,30 @@ def _stretched(z: FloatArray, sizes: FloatArray, limits: FloatArray) -> FloatArr
     return np.exp(np.clip(sizes[0] + z @ sizes[1:], limits[0], limits[1]))
 
 
-def _ridge(
-    x: FloatArray, y: FloatArray, weight: FloatArray, linear: int, judges: slice
-) -> tuple[FloatArray, FloatArray]:
-    """Fit weighted ridge regressions; the constant is not penalised.
+def _fit(
+    z: FloatArray, outputs: FloatArray, weight: FloatArray, judges: slice
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Fit polynomials and the curves behind them, in turns.
 
     Returns:
-        For each output the coefficients under the penalty that predicts left-out judges best, and
-        the residuals of left-out runs under it (closed form, Hoerl and Kennard, Technometrics 12
-        (1970) 55; Allen, ibid. 16 (1974) 125).
+        For each output the coefficients and the curve under which left-out judges are predicted
+        best, and the residuals of left-out runs under them.
     """
-    mean = np.average(y, axis=0, weights=weight)
-    scale = np.sqrt((x**2).mean(axis=0))
-    scale = np.where(scale > 0.0, scale, 1.0)  # terms of parameters that exclude each other
-    scaled = x / scale
-    gram = scaled.T @ (scaled * weight[:, None])
-    right = scaled.T @ ((y - mean) * weight[:, None])
-    best = np.full(y.shape[1], np.inf)
-    found, left_out = np.empty((x.shape[1], y.shape[1])), np.empty_like(y)
-    for ridge in RIDGES:
-        penalty = np.full(len(gram), ridge)
-        penalty[0], penalty[1 : 1 + linear] = 0.0, LINEAR_RIDGE
-        inverse = np.linalg.inv(gram + np.diag(penalty))
-        solved = inverse @ right
-        lever = weight * ((scaled @ inverse) * scaled).sum(axis=1)
-        residual = (y - mean - scaled @ solved) / np.maximum(1.0 - lever, 1e-6)[:, None]
-        error = (residual[judges] ** 2).mean(axis=0)
+    ridges = Ridges(terms(z), weight, z.shape[1], judges)
+    coefficients, eta, left_out = ridges.solve(outputs)
+    found, link, residual = coefficients, straight(outputs.shape[1]), outputs - left_out
+    chance = 1.0 + 2.0 * NUMBERS / len(residual[judges])  # what a curve gains by chance
+    best = (residual[judges] ** 2).mean(axis=0)
+    for _ in range(REFITS + 1):
+        curve = fit_link(left_out, outputs, weight)
+        tried = outputs - bent(left_out, curve)
+        error = chance * (tried[judges] ** 2).mean(axis=0)
         better = error < best
         best[better] = error[better]
-        found[:, better], left_out[:, better] = solved[:, better], residual[:, better]
-    found /= scale[:, None]
-    found[0] += mean
-    return found, left_out
+        found = np.where(better, coefficients, found)
+        link, residual = np.where(better, curve, link), np.where(better, tried, residual)
+        coefficients, eta, left_out = ridges.solve(refit_to(eta, outputs, curve))
+    return found, link, residual
 
 
 def _sizes(

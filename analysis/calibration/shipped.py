@@ -83,7 +83,7 @@ def differences(posterior: Posterior, now: dict[str, str]) -> list[str]:
 
 
 _ARRAYS = ("coefficients", "residual_covariance", "held_back_rms", "held_back_r2", "spread",
-           "spread_range")  # fmt: skip
+           "spread_range", "link")  # fmt: skip
 
 
 def _write_emulator(emulator: Emulator, path: Path) -> None:

@@ -111,7 +111,8 @@ def update(later: Later) -> tuple[Calibrated, pd.DataFrame]:
     before = later.posterior.idle[later.posterior.idle["hypothesis"] == "prior"]
     idle = idle_table(work, joined, branches, laws, before)
     idle["period"] = idle_period(later)
-    found = collect(work, joined, branches, evidence_table(work, joined), idle, judged)
+    evidence = evidence_table(work, joined, branches)
+    found = collect(work, joined, branches, evidence, idle, judged)
     origin = {"updated_from": digest(later.posterior.made_from)}
     made = {**found.made_from, **origin}
     return replace(found, made_from=made, warnings=tuple(warnings)), table
@@ -286,7 +287,7 @@ def join(
     old = [i for i in range(outputs.shape[1]) if i not in new]
     source = [places[figures[i].id, figures[i].ledger] for i in old[:-1]] + [len(places)]
     parts = {}
-    for name in ("coefficients", "spread", "spread_range"):
+    for name in ("coefficients", "spread", "spread_range", "link"):
         earlier, now = getattr(shipped, name), getattr(taught, name)
         whole = np.empty((len(earlier), outputs.shape[1]))
         whole[:, old], whole[:, new] = earlier[:, source], now

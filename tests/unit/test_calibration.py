@@ -8,6 +8,7 @@ import pytest
 from analysis.calibration.batch import Batch, log_prior
 from analysis.calibration.design import draw_design
 from analysis.calibration.emulator import fit_emulator, predict_fast, spread, terms
+from analysis.calibration.link import KNOTS, bent, fit_link, slope
 from analysis.calibration.posterior import importance_evidence, r_hat, sample_branch
 from analysis.calibration.priors import Prior, Priors
 from sim.errors import DataError
@@ -93,6 +94,66 @@ def test_the_size_of_a_residual_follows_z_where_it_does() -> None:
     found = np.sqrt(np.diag(emulator.residual_covariance)) * emulator.stretch(at)
     assert found[:, 0] == pytest.approx(0.1 * np.exp([-0.5, 0.0, 0.5]), rel=0.15)
     assert found[:, 1] == pytest.approx([0.2] * 3, rel=0.1)
+
+
+def test_outputs_that_level_off_are_followed() -> None:
+    """A site that is full would be emulated as if it went on growing."""
+    random = np.random.default_rng(11)
+    z = random.standard_normal((3000, 4))
+    level = z @ [1.0, 0.7, 0.0, 0.3]
+
+    def full(x):
+        return np.minimum(x, 0.5) + 0.05 * np.maximum(x - 0.5, 0.0)
+
+    outputs = np.column_stack([full(level), level]) + 0.05 * random.standard_normal((3000, 2))
+    emulator = fit_emulator(z, outputs)
+    assert emulator.held_back_rms[0] < 0.09  # the polynomial alone: 0.14
+    assert not emulator.link[KNOTS + 2 :, 1].any()  # a straight output has no curve
+    at = np.array([[2.0, 2.0, 0.0, 0.0], [-2.0, -1.0, 0.0, 0.0]])
+    expected = full(at @ [1.0, 0.7, 0.0, 0.3])
+    assert emulator.predict(at)[:, 0] == pytest.approx(expected, abs=0.25)
+
+
+def test_curves_have_straight_tails_and_the_slope_they_say() -> None:
+    """A sampler that looks beyond the runs would be thrown out by cubes, or led astray."""
+    random = np.random.default_rng(12)
+    eta = random.standard_normal((2000, 1))
+    link = fit_link(eta, np.tanh(eta), np.ones(2000))
+    far = np.array([[-9.0], [-8.0], [-7.0], [7.0], [8.0], [9.0]])
+    steps = np.diff(bent(far, link)[:, 0])
+    assert steps[0] == pytest.approx(steps[1])
+    assert steps[3] == pytest.approx(steps[4])
+    at, h = np.linspace(-2.0, 2.0, 9)[:, None], 1e-5
+    numeric = (bent(at + h, link) - bent(at - h, link)) / (2.0 * h)
+    assert slope(at, link) == pytest.approx(numeric, rel=1e-5)
+    assert bent(at, link) == pytest.approx(np.tanh(at), abs=0.1)
+
+
+def test_residuals_do_not_go_with_the_fits_of_other_outputs() -> None:
+    """Figures would seem to say less about a quantity than they do: intervals too wide."""
+    random = np.random.default_rng(13)
+    z = random.standard_normal((1500, 12))
+    bends = (z[:, :6] * z[:, 6:]).sum(axis=1)
+    signal = z[:, 0] + 0.25 * bends
+    noise = np.array([0.1, 1.5])  # of the second so much that its penalty holds the bends down
+    emulator = fit_emulator(z, signal[:, None] + noise * random.standard_normal((1500, 2)))
+    fresh = random.standard_normal((4000, 12))
+    truth = fresh[:, 0] + 0.25 * (fresh[:, :6] * fresh[:, 6:]).sum(axis=1)
+    clear, dim = emulator.predict(fresh).T
+    assert np.sqrt(((dim - truth) ** 2).mean()) < 0.15  # alone: 0.38
+    assert abs(np.cov(clear, truth - dim)[0, 1]) < 0.05 * np.var(truth)
+
+
+def test_part_of_an_emulator_says_what_the_whole_says() -> None:
+    """A table of some quantities would come from the curves of others."""
+    random = np.random.default_rng(14)
+    z = random.standard_normal((800, 3))
+    outputs = np.column_stack([z[:, 0], np.tanh(2.0 * z[:, 1]), z[:, 2]])
+    emulator = fit_emulator(z, outputs + 0.1 * random.standard_normal((800, 3)))
+    part = emulator.only(np.array([1, 2]))
+    assert part.predict(z) == pytest.approx(emulator.predict(z)[:, 1:])
+    assert part.stretch(z) == pytest.approx(emulator.stretch(z)[:, 1:])
+    assert part.residual_covariance == pytest.approx(emulator.residual_covariance[1:, 1:])
 
 
 def test_parameters_that_exclude_each_other_do_no_harm() -> None:
