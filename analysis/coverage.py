@@ -53,7 +53,7 @@ class Study:
         jobs: Processes.
     """
 
-    runs: int = 2500
+    runs: int = 3500
     sets: int = 600
     chains: int = 8
     burn: int = 150
