@@ -7,7 +7,6 @@ ends with exit code 2 and one line.
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from analysis import scenarios
 from analysis.complaints import explain
 from analysis.federations import packaged, register
 from analysis.progress import say
+from analysis.stopping import listen, stop_if_asked
 from analysis.warmup import compile_kernel
 from sim.errors import AiaasError, ConfigError
 
@@ -44,11 +44,8 @@ USAGE = (
 
 
 def main() -> None:
-    """Run the verb named on the command line and exit with its code.
-
-    Being told to end (SIGTERM, as batch systems do) is the same as Ctrl-C.
-    """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run the verb named on the command line and exit with its code."""
+    listen()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -168,6 +165,7 @@ def _through_hydra(verb: str, module: Any, arguments: list[str]) -> int:
     codes: list[int] = []
 
     def task(config: DictConfig) -> None:
+        stop_if_asked()
         codes.append(_guarded(lambda: module.execute(module.prepare(config))))
 
     before, sys.argv = sys.argv, [f"aiaas {verb}", *arguments]

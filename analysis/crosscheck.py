@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
+from analysis.calibration.checks import replicate_covariance
 from analysis.calibration.priors import Z_LIMIT, quantile_to_z
 from analysis.calibration.waves import made_from
 from analysis.chunks import run_in_chunks
@@ -124,7 +125,7 @@ def esmda(
     for step in range(assimilations):
         first, second = forward(z, step)
         error = assimilations * np.diag(noise**2)
-        error += (assimilations - 1) * replicate_covariance(first, second)
+        error += (assimilations - 1) * between_replicates(first, second)
         perturbed = observed + random.standard_normal(first.shape) @ cholesky(error)
         within = np.atleast_2d(np.cov(first.T)) + error
         across = (z - z.mean(axis=0)).T @ (first - first.mean(axis=0)) / (len(z) - 1)
@@ -133,18 +134,11 @@ def esmda(
     return z
 
 
-def replicate_covariance(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Return the covariance of figures between runs of the same parameters.
-
-    Args:
-        first: Runs, shape (members, figures).
-        second: Second runs of the first of them, shape (pairs, figures).
-
-    Returns:
-        Shape (figures, figures); zeros without pairs.
-    """
-    away = first[: len(second)] - second
-    return away.T @ away / (2.0 * max(len(second), 1))
+def between_replicates(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the covariance of figures between runs of the same members; zeros without pairs."""
+    pairs = len(second)
+    member = np.tile(np.arange(pairs), 2)
+    return replicate_covariance(member, np.concatenate([first[:pairs], second]))[0]
 
 
 def branches(laws: pd.DataFrame, study: Study) -> list[tuple[str, str]]:

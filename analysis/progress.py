@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from analysis.stopping import stop_if_asked
+
 STDERR = Console(stderr=True)
 WIDE = 120  # columns of tables that go to a file or a pipe
 
@@ -30,10 +32,11 @@ def stdout() -> Console:
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; yields a function that advances it.
 
-    Nothing is shown when stderr is no terminal.
+    Nothing is shown when stderr is no terminal. To advance is also where work stops after a signal
+    whose exception got lost.
     """
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda _: stop_if_asked()
         return
     columns = (
         TextColumn("{task.description}"),
@@ -45,7 +48,12 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     )
     with Progress(*columns, console=STDERR) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda count: bar.advance(task, count)
+
+        def advance(count: int) -> None:
+            bar.advance(task, count)
+            stop_if_asked()
+
+        yield advance
 
 
 def say(text: str) -> None:

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from analysis.calibration.link import NUMBERS, bent, fit_link, refit_to, straight
-from analysis.calibration.ridges import Ridges
+from analysis.calibration.ridges import Ridges, folds_of
 from sim.errors import DataError
 from sim.units import FloatArray, IntArray
 
@@ -162,7 +162,7 @@ def _fit(
         For each output the coefficients and the curve under which left-out judges are predicted
         best, and the residuals of left-out runs under them.
     """
-    ridges = Ridges(terms(z), weight, z.shape[1], judges)
+    ridges = Ridges(terms(z), weight, z.shape[1], judges, folds_of(z))
     coefficients, eta, left_out = ridges.solve(outputs)
     found, link, residual = coefficients, straight(outputs.shape[1]), outputs - left_out
     chance = 1.0 + 2.0 * NUMBERS / len(residual[judges])  # what a curve gains by chance

@@ -37,7 +37,7 @@ def record_rows(path: Path, calendar: ProjectCalendar, period: str) -> pd.DataFr
     units = {s.name: s.unit for s in STATISTICS}
     place = ("-", "-", "all", METRIC, "-", "-", period)
     rows = [
-        (f"{PREFIX}{name}", *place, value, units[name], str(path)) for name, value in found.items()
+        (f"{PREFIX}{name}", *place, value, units[name], path.name) for name, value in found.items()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -37,10 +37,10 @@ class Setup:
     options: dict[str, Any]
 
     def inputs(self) -> dict[str, Path]:
-        """Return the files the federation was read from, and the figures that came later."""
+        """Return the files the federation was read from, later figures and records."""
         files = {p.name: p for p in sorted(self.case.folder.glob("*.*")) if p.is_file()}
-        later = self.options.get("data")
-        return files | ({f"data/{Path(later).name}": Path(later)} if later else {})
+        given = {key: self.options.get(key) for key in ("data", "records")}
+        return files | {f"{k}/{Path(v).name}": Path(v) for k, v in given.items() if v}
 
 
 def prepare_setup(config: DictConfig, own: dict[str, type | tuple[type, ...]]) -> Setup:

@@ -28,7 +28,10 @@ from sim.errors import ConfigError
 from sim.runner import RunSpec
 
 TEXT = (str, type(None))
-OWN = {"draws": int, "replicates": int, "hypothesis": str, "posterior": TEXT, "data": TEXT}
+OWN: dict[str, type | tuple[type, ...]] = {
+    "draws": int, "replicates": int, "hypothesis": str, "posterior": TEXT,
+    "data": TEXT, "records": TEXT, "window": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

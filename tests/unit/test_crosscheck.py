@@ -13,10 +13,10 @@ from analysis.cli import composed
 from analysis.crosscheck import (
     Found,
     Study,
+    between_replicates,
     branches,
     compare,
     esmda,
-    replicate_covariance,
 )
 from analysis.crosscheck_page import PAGE, draw, run, tables
 from analysis.federations import packaged, register
@@ -104,9 +104,9 @@ def test_pairs_show_how_much_replicates_differ() -> None:
     expected = random.standard_normal((9000, 2)) * 10.0
     factor = np.linalg.cholesky(REPLICATES)
     runs = [expected + random.standard_normal((9000, 2)) @ factor.T for _ in range(2)]
-    found = replicate_covariance(runs[0], runs[1][:8000])
+    found = between_replicates(runs[0], runs[1][:8000])
     assert found == pytest.approx(REPLICATES, abs=0.015)
-    assert not replicate_covariance(runs[0], runs[1][:0]).any()
+    assert not between_replicates(runs[0], runs[1][:0]).any()
 
 
 def test_the_ensemble_stays_within_the_prior() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis.federations import load_case, packaged
@@ -12,32 +11,13 @@ from analysis.outputs import TargetValues
 from analysis.records.as_figures import METRIC, record_rows, record_values
 from sim.errors import DataError
 from sim.runner import RunSpec, run_once
-
-
-def _log_of(result, path) -> None:
-    """Write the GPU deployments of a run as a planner would hand them over."""
-    frame = result.deployments_frame()
-    frame = frame[(frame["gpus"] > 0) & frame["started_h"].notna()]
-    start = pd.Timestamp(result.spec.federation.calendar.start_utc)
-    held = frame["released_h"] - frame["started_h"]
-
-    def clock(hours: pd.Series) -> pd.Series:
-        return (start + pd.to_timedelta(hours, unit="h")).dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-    pd.DataFrame(
-        {
-            "start_utc": clock(frame["started_h"]),
-            "end_utc": clock(frame["released_h"]).fillna(""),
-            "gpus": frame["gpus"],
-            "utilisation": (frame["active_h"] / held).clip(0.0, 1.0),
-        }
-    ).to_csv(path, index=False)
+from tests.records_by_hand import write_log
 
 
 def test_a_log_of_a_run_has_the_statistics_of_the_run(tiny, policies, tmp_path) -> None:
     """A log would be held against other statistics than the same deployments have in a run."""
     result = run_once(RunSpec(tiny, policies))
-    _log_of(result, tmp_path / "log.csv")
+    write_log(result, tmp_path / "log.csv")
     rows = record_rows(tmp_path / "log.csv", tiny.calendar, "M1-M6")
     expected = record_values(result, ["M1-M6"])
     assert len(rows) == len(expected) > 10
@@ -48,7 +28,7 @@ def test_a_log_of_a_run_has_the_statistics_of_the_run(tiny, policies, tmp_path) 
 def test_statistics_are_fitted_under_every_reading(tiny, policies, tmp_path) -> None:
     """Records would be read and then not used, or with the noise of an accounting figure."""
     result = run_once(RunSpec(tiny, policies))
-    _log_of(result, tmp_path / "log.csv")
+    write_log(result, tmp_path / "log.csv")
     folder = packaged()["tiny"]
     case = load_case(tiny, folder, None, (tmp_path / "log.csv", "M1-M6"))
     for hypothesis in case.hypotheses.hypotheses.values():
@@ -64,6 +44,6 @@ def test_statistics_are_fitted_under_every_reading(tiny, policies, tmp_path) -> 
 def test_records_of_months_to_come_are_refused(tiny, policies, tmp_path) -> None:
     """A window that nothing was reported for would be fitted beside figures that end before it."""
     result = run_once(RunSpec(tiny, policies))
-    _log_of(result, tmp_path / "log.csv")
+    write_log(result, tmp_path / "log.csv")
     with pytest.raises(DataError, match="records of months to come"):
         load_case(tiny, packaged()["tiny"], None, (tmp_path / "log.csv", "M7-M12"))
