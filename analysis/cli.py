@@ -25,7 +25,7 @@ from analysis import scenarios
 from analysis.complaints import explain
 from analysis.federations import packaged, register
 from analysis.progress import say
-from analysis.stopping import listen, stop_if_asked
+from analysis.stopping import stop_if_asked
 from analysis.warmup import compile_kernel
 from sim.errors import AiaasError, ConfigError
 
@@ -41,12 +41,6 @@ USAGE = (
     + "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
     + "\n\n`aiaas VERB --help` shows the configuration of a verb."
 )
-
-
-def main() -> None:
-    """Run the verb named on the command line and exit with its code."""
-    listen()
-    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -183,7 +177,3 @@ def _guarded(work: Callable[[], Any]) -> int:
         say(f"aiaas: {error}")
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    main()

@@ -35,6 +35,7 @@ from sim.units import FloatArray, IntArray
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 BINS = 10  # of rank histograms
+RANKS = tuple(f"ranks_{100 * k // BINS}_{100 * (k + 1) // BINS}" for k in range(BINS))  # percent
 OFFSETS = (0.02, 0.1, 0.3, 1.0, 3.0)  # relative to the median of a quantity
 
 
@@ -195,7 +196,8 @@ def coverage(table: pd.DataFrame) -> pd.DataFrame:
     """Summarise ranks: how often central intervals contain the truth, and whether ranks are even.
 
     Returns:
-        kind, name, sets, coverage at each of `LEVELS`, chi2 and its p of the histogram of ranks.
+        kind, name, sets, coverage at each of `LEVELS`, the histogram of ranks (`RANKS`), chi2 and
+        its p.
     """
     rows = []
     for (kind, name), mine in table.groupby(["kind", "name"], sort=False):
@@ -203,7 +205,7 @@ def coverage(table: pd.DataFrame) -> pd.DataFrame:
         inside = [float((np.abs(rank - 0.5) <= level / 2.0).mean()) for level in LEVELS]
         counts = np.histogram(rank, BINS, (0.0, 1.0))[0]
         chi2, p = stats.chisquare(counts)
-        rows.append((kind, name, len(rank), *inside, float(chi2), float(p)))
+        rows.append((kind, name, len(rank), *inside, *counts, float(chi2), float(p)))
     columns = ["kind", "name", "sets", *(f"covered_{int(100 * level)}" for level in LEVELS)]
-    found = pd.DataFrame(rows, columns=[*columns, "chi2", "p"])
+    found = pd.DataFrame(rows, columns=[*columns, *RANKS, "chi2", "p"])
     return found.sort_values("kind", kind="stable", ignore_index=True)

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy.stats import binom
 
 from analysis.calibration.waves import made_from
 from analysis.cli import composed
-from analysis.coverage import LEVELS, Study, coverage, play, ranks
+from analysis.coverage import BINS, LEVELS, RANKS, Study, coverage, play, ranks
 from analysis.federations import packaged, register
 from analysis.figure_style import (
     COLOURS,
@@ -41,6 +42,7 @@ from analysis.warmup import compile_kernel
 PAGE, HOME, NAME = Path("docs") / "coverage.md", Path("docs") / "coverage", "coverage"
 FEDERATION = "imagine"
 TITLES = {"parameter": "parameters", "quantity": "quantities of the last year"}
+ACROSS = 5  # histograms in a line
 WITHIN = (0.85, 0.95)  # asked of the 90 % interval
 SIGNIFICANT = 0.01  # of the most uneven of all rank histograms
 
@@ -85,6 +87,37 @@ def _panel(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_yticks(rows, table["name"], fontsize=SMALL_PT)
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0.4, 1.0)
+
+
+def draw_ranks(table: pd.DataFrame, folder: Path, name: str) -> Path:
+    """Draw the histogram of ranks of each parameter and quantity, beside what chance allows.
+
+    Args:
+        table: As `coverage.coverage` returns it.
+        folder: Where `name.png` and `name.csv` go.
+        name: Stem of both.
+    """
+    lines = -(-len(table) // ACROSS)
+    figure = new_figure(WIDE_IN, 0.4 + 0.78 * lines)
+    panels = figure.subplots(lines, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
+    expected = table["sets"].iloc[0] / BINS
+    low, high = binom.ppf([0.005, 0.995], table["sets"].iloc[0], 1.0 / BINS)
+    for axes, row in zip(panels, table.to_dict("records"), strict=False):
+        plain_axes(axes)
+        axes.grid(visible=False)
+        axes.axhspan(low, high, color=GREY, alpha=0.25, linewidth=0)
+        axes.axhline(expected, color=GREY, linewidth=0.6)
+        colour = COLOURS[0] if row["kind"] == "parameter" else COLOURS[1]
+        axes.stairs([row[r] for r in RANKS], np.linspace(0.0, 100.0, BINS + 1), color=colour)
+        axes.set_title(row["name"], fontsize=SMALL_PT - 1, loc="left", pad=2)
+        axes.tick_params(labelsize=SMALL_PT - 1)
+        axes.set_ylim(0.0, 2.0 * expected)
+        axes.set_xticks([0, 50, 100])
+    for axes in panels[len(table) :]:
+        axes.set_visible(False)
+    figure.supxlabel("rank of the truth among the draws, %", fontsize=SMALL_PT)
+    figure.supylabel("data sets", fontsize=SMALL_PT)
+    return save(figure, table, folder, name)
 
 
 def coverage_table(table: pd.DataFrame) -> str:
@@ -143,6 +176,7 @@ def main() -> None:
         found["date"] = datetime.now(UTC).date().isoformat()
         found["made_from"] = digest(made_from(setup.case, setup.policies), study)
         draw(found, HOME, NAME)
+        draw_ranks(found[["kind", "name", "sets", *RANKS]], HOME, "ranks")
     text = PAGE.read_text(encoding="utf-8")
     current = with_tables(text, tables(pd.read_csv(HOME / f"{NAME}.csv")), PAGE)
     if not check:

@@ -22,6 +22,11 @@ def listen() -> None:
             signal.signal(number, _told)
 
 
+def asked() -> bool:
+    """Return whether a signal to stop has come."""
+    return bool(_asked)
+
+
 def stop_if_asked() -> None:
     """Do what the signal would have done, in case its exception got lost.
 

@@ -167,7 +167,7 @@ def _start(here: Path, *arguments: str) -> subprocess.Popen:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "analysis.cli", *arguments],
+            [sys.executable, "-m", "analysis", *arguments],
             cwd=here,
             text=True,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},

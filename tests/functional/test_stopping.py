@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -120,3 +123,32 @@ def test_nothing_stops_that_was_not_asked_to(here) -> None:
         signal.raise_signal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         stopping.stop_if_asked()
+
+
+STOPPED_WHILE_IMPORTING = """
+import signal, sys
+
+class Unlucky:
+    def find_spec(self, name, path, target=None):
+        if name == "analysis.cli":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("as numpy reports it") from None
+
+sys.meta_path.insert(0, Unlucky())
+from analysis.__main__ import main
+main()
+"""
+
+
+def test_a_signal_while_everything_is_imported_is_one_line(here) -> None:
+    """Ctrl-C in the first seconds would end in a traceback."""
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_WHILE_IMPORTING, "validate"],
+        env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr == "aiaas: interrupted before anything began\n"

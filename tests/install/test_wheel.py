@@ -47,7 +47,7 @@ def installed(wheel, tmp_path_factory) -> Path:
 
 
 def _aiaas(installed: Path, here: Path, *arguments: str) -> subprocess.CompletedProcess:
-    code = "import sys; from analysis.cli import main; sys.argv[0] = 'aiaas'; main()"
+    code = "import sys; from analysis.__main__ import main; sys.argv[0] = 'aiaas'; main()"
     return subprocess.run(
         [installed / "bin" / "python", "-c", code, *arguments], cwd=here, text=True,
         capture_output=True, check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(here)},

@@ -10,7 +10,7 @@ from analysis.calibration.batch import Batch, conditional_draws
 from analysis.calibration.emulator import Emulator, terms
 from analysis.cli import composed
 from analysis.coverage import Study, coverage, play, ranks
-from analysis.coverage_page import coverage_table, draw, words
+from analysis.coverage_page import coverage_table, draw, draw_ranks, words
 from analysis.federations import packaged, register
 from analysis.quantities import KeepFiguresAndYear, quantities
 from analysis.verbs.common import prepare_setup
@@ -43,6 +43,7 @@ def test_the_page_names_what_leaves_its_bounds(tmp_path) -> None:
     assert "1 of 2 lie between 85% and 95%" in words(table)
     assert words(table).endswith("for `wide`.")
     assert draw(table, tmp_path, "coverage").stat().st_size > 10_000
+    assert draw_ranks(table, tmp_path, "ranks").stat().st_size > 10_000
 
 
 def test_the_last_year_is_drawn_given_the_figures() -> None:
