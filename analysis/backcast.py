@@ -46,6 +46,7 @@ class Effort:
         draws: Posterior draws that are played, for each hypothesis.
         seed: Seed of everything.
         jobs: Processes.
+        tolerated: As in `waves.Settings`.
     """
 
     runs: int = 3000
@@ -53,6 +54,7 @@ class Effort:
     draws: int = 300
     seed: int = 0
     jobs: int = -1
+    tolerated: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,8 @@ def figures_ahead(case: Case, month: int) -> list[Figure]:
 def predicted(case: Case, policies: Policies, month: int, effort: Effort) -> Predicted:
     """Fit on the figures to a month and play posterior draws to the last reported one."""
     known = told_by(case, month)
-    settings = Settings(effort.runs, effort.steps, effort.draws, effort.seed, effort.jobs)
+    parts = (effort.runs, effort.steps, effort.draws, effort.seed, effort.jobs, effort.tolerated)
+    settings = Settings(*parts)
     draws = calibrate(Work(known, policies, settings, kept_folder(), progress)).draws
     calendar = known.federation.calendar
     played = replace(case, federation=replace(case.federation, calendar=calendar))
