@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import backcast_page, coverage_page, records_page
+from analysis import backcast_page, coverage_page, crosscheck_page, records_page
 from analysis.calibration.shipped import differences, read_posterior
 from analysis.calibration.waves import made_from
 from analysis.cli import composed
@@ -52,6 +52,13 @@ def test_page_about_backcasts_shows_the_published_scores() -> None:
     """A table of the page would be of another run than the files it stands beside."""
     home, text = ROOT / "docs" / "backcast", (ROOT / "docs" / "backcast.md").read_text("utf-8")
     assert with_tables(text, backcast_page.tables(home), Path("docs/backcast.md")) == text
+
+
+def test_page_about_the_cross_check_shows_the_published_study() -> None:
+    """A table of the page would be of another study than the file it stands beside."""
+    home, text = ROOT / "docs" / "crosscheck", (ROOT / "docs" / "crosscheck.md").read_text("utf-8")
+    tables = crosscheck_page.tables(pd.read_csv(home / "crosscheck.csv"))
+    assert with_tables(text, tables, Path("docs/crosscheck.md")) == text
 
 
 def test_residuals_that_ship_are_those_of_the_page() -> None:
