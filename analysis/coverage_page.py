@@ -100,15 +100,16 @@ def draw_ranks(table: pd.DataFrame, folder: Path, name: str) -> Path:
     lines = -(-len(table) // ACROSS)
     figure = new_figure(WIDE_IN, 0.4 + 0.78 * lines)
     panels = figure.subplots(lines, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
-    expected = table["sets"].iloc[0] / BINS
-    low, high = binom.ppf([0.005, 0.995], table["sets"].iloc[0], 1.0 / BINS)
+    expected = 100.0 / BINS
     for axes, row in zip(panels, table.to_dict("records"), strict=False):
         plain_axes(axes)
         axes.grid(visible=False)
+        low, high = 100.0 * binom.ppf([0.005, 0.995], row["sets"], 1.0 / BINS) / row["sets"]
         axes.axhspan(low, high, color=GREY, alpha=0.25, linewidth=0)
         axes.axhline(expected, color=GREY, linewidth=0.6)
         colour = COLOURS[0] if row["kind"] == "parameter" else COLOURS[1]
-        axes.stairs([row[r] for r in RANKS], np.linspace(0.0, 100.0, BINS + 1), color=colour)
+        share = [100.0 * row[r] / row["sets"] for r in RANKS]
+        axes.stairs(share, np.linspace(0.0, 100.0, BINS + 1), color=colour)
         axes.set_title(row["name"], fontsize=SMALL_PT - 1, loc="left", pad=2)
         axes.tick_params(labelsize=SMALL_PT - 1)
         axes.set_ylim(0.0, 2.0 * expected)
@@ -116,7 +117,7 @@ def draw_ranks(table: pd.DataFrame, folder: Path, name: str) -> Path:
     for axes in panels[len(table) :]:
         axes.set_visible(False)
     figure.supxlabel("rank of the truth among the draws, %", fontsize=SMALL_PT)
-    figure.supylabel("data sets", fontsize=SMALL_PT)
+    figure.supylabel("data sets, %", fontsize=SMALL_PT)
     return save(figure, table, folder, name)
 
 
