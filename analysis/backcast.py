@@ -34,27 +34,7 @@ from sim.units import LEDGERS, RESOURCES, UNIT_OF, FloatArray
 NAIVE = ("last", "trend", "doubling")
 REPEATS = 20  # reporting errors, and walks, drawn for each run: enough for a score's third digit
 WIDER = 2.0  # by how much wide priors are wider
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much work a backcast takes.
-
-    Args:
-        runs: Runs of each calibration.
-        steps: Sampler steps of each.
-        draws: Posterior draws that are played, for each hypothesis.
-        seed: Seed of everything.
-        jobs: Processes.
-        tolerated: As in `waves.Settings`.
-    """
-
-    runs: int = 3000
-    steps: int = 400
-    draws: int = 300
-    seed: int = 0
-    jobs: int = -1
-    tolerated: float = 2.0
+EFFORT = Settings(runs=3000, steps=400, keep=300, seed=0, jobs=-1)  # of each calibration
 
 
 @dataclass(frozen=True)
@@ -197,12 +177,10 @@ def figures_ahead(case: Case, month: int) -> list[Figure]:
     )
 
 
-def predicted(case: Case, policies: Policies, month: int, effort: Effort) -> Predicted:
+def predicted(case: Case, policies: Policies, month: int, effort: Settings) -> Predicted:
     """Fit on the figures to a month and play posterior draws to the last reported one."""
     known = told_by(case, month)
-    parts = (effort.runs, effort.steps, effort.draws, effort.seed, effort.jobs, effort.tolerated)
-    settings = Settings(*parts)
-    draws = calibrate(Work(known, policies, settings, kept_folder(), progress)).draws
+    draws = calibrate(Work(known, policies, effort, kept_folder(), progress)).draws
     calendar = known.federation.calendar
     played = replace(case, federation=replace(case.federation, calendar=calendar))
     specs = specs_of(played, policies, draws, 1, effort.seed + month)
@@ -365,7 +343,7 @@ class Outcome:
     sizes: pd.DataFrame
 
 
-def backcasts(case: Case, policies: Policies, effort: Effort) -> Outcome:
+def backcasts(case: Case, policies: Policies, effort: Settings) -> Outcome:
     """Backcast from every period end that leaves something to predict and two to learn from.
 
     Each has walks of the sizes that were known then: from backcasts from earlier months, and of

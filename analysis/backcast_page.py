@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from analysis.backcast import NAIVE, Effort, backcasts, widened
+from analysis.backcast import EFFORT, NAIVE, backcasts, widened
 from analysis.cli import composed
 from analysis.discrepancy import FILE, OWN
 from analysis.federations import Case, packaged, register
@@ -354,10 +354,10 @@ def tables(home: Path) -> dict[str, str]:
     }
 
 
-def wide_scores(case: Case, policies: Policies, effort: Effort) -> pd.DataFrame:
+def wide_scores(case: Case, policies: Policies, jobs: int) -> pd.DataFrame:
     """Return scores of backcasts with wide priors; none if a calibration refuses itself."""
     try:
-        lenient = replace(effort, tolerated=WIDE_TOLERATED)
+        lenient = replace(EFFORT, jobs=jobs, tolerated=WIDE_TOLERATED)
         return backcasts(widened(case), policies, lenient).scores.assign(priors=WIDE)
     except DataError as error:
         say(f"no backcast with wide priors: {error}")
@@ -371,9 +371,9 @@ def run(home: Path, only_stated: bool) -> None:
     config = composed("calibrate", [f"federation={FEDERATION}"])
     setup = prepare_setup(config, OPTIONS)  # type: ignore[arg-type]
     compile_kernel()
-    case, effort = setup.case, Effort(jobs=setup.jobs)
-    stated = backcasts(case, setup.policies, effort)
-    wide = pd.DataFrame() if only_stated else wide_scores(case, setup.policies, effort)
+    case, jobs = setup.case, setup.jobs
+    stated = backcasts(case, setup.policies, replace(EFFORT, jobs=jobs))
+    wide = pd.DataFrame() if only_stated else wide_scores(case, setup.policies, jobs)
     parts = [stated.scores.assign(priors=STATED), *([] if wide.empty else [wide])]
     scores = pd.concat(parts, ignore_index=True)
     draw(scores, home, NAME)

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.calibration.calibrate import LEFT
 from analysis.calibration.emulator import fit_emulator
-from analysis.calibration.identifiability import INFORMED, PRIOR_SD
+from analysis.calibration.identifiability import INFORMED
 from analysis.calibration.shipped import Posterior
 from analysis.corrections import OFFSET, projected_totals, variance_shares
 from analysis.federations import Case
 from analysis.projection import Ensemble
 from analysis.quantities import Quantity, quantities
 from analysis.sensitivity import ALONE, posterior_marginals, sobol, tornado
-from analysis.sensitivity import INFORMED as TOLD
 from analysis.wording import percent, resource_word
 from sim.units import RESOURCES, FloatArray
 
@@ -123,16 +121,9 @@ def _movers_of(
     def back(logged: FloatArray) -> FloatArray:
         return np.exp(logged) - offset[good]
 
-    moved = _judged(tornado(predict, names, kept, z, back), names, drawn)
+    moved = tornado(predict, names, kept, drawn, back)
     indices = sobol(predict, names, kept, posterior_marginals(z), SOBOL_POWER, seed)
     return moved, indices, explained
-
-
-def _judged(moved: pd.DataFrame, names: Sequence[str], drawn: FloatArray) -> pd.DataFrame:
-    """Return a tornado that judges each parameter by the draws that have it, without the gaps."""
-    ratio = dict(zip(names, np.nanstd(drawn, axis=0, ddof=1) / PRIOR_SD, strict=True))
-    moved = moved.assign(sd_ratio=moved["parameter"].map(ratio))
-    return moved.assign(verdict=np.where(moved["sd_ratio"] < INFORMED, TOLD, LEFT))
 
 
 def _values(ensemble: Ensemble, case: Case, wanted: Sequence[Quantity]) -> FloatArray:

@@ -172,7 +172,9 @@ def tornado(
         predict: From z, shape (points, parameters), to emulated quantities, shape (points, wanted).
         names: The parameters.
         wanted: The quantities.
-        draws_z: Posterior draws, shape (draws, parameters).
+        draws_z: Posterior draws, shape (draws, parameters); NaN where a draw, being of another
+            growth law, has not the parameter: it stands at its prior median for the emulator, and
+            the parameter is judged by the draws that have it.
         back: From the emulated scale to the quantity's unit, shape kept.
 
     Returns:
@@ -181,13 +183,14 @@ def tornado(
         ends, in `unit`), change_p05 and change_p95 (from at_mean), percent_p05 and percent_p95 (of
         at_mean), swing (between both ends, 0 or more), sd_ratio (posterior over prior sd), verdict.
     """
+    ratios = np.nanstd(draws_z, axis=0, ddof=1) / PRIOR_SD
+    draws_z = np.nan_to_num(draws_z)
     mean = draws_z.mean(axis=0)
     covariance = np.atleast_2d(np.cov(draws_z.T))
     ends = np.quantile(draws_z, ENDS, axis=0)
     at_mean = back(predict(mean[None]))[0]
     rows = []
-    for j, name in enumerate(names):
-        ratio = float(np.sqrt(covariance[j, j]) / PRIOR_SD)
+    for j, (name, ratio) in enumerate(zip(names, ratios.tolist(), strict=True)):
         verdict = INFORMED if ratio < INFORMED_BELOW else LEFT
         for way in (ALONE, FOLLOWING):
             z = _moved(mean, covariance, j, ends[:, j], way)

@@ -103,9 +103,7 @@ class Batch:
 
     def standardised(self, z: FloatArray, of: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return figures minus emulator over their standard deviation, and that deviation."""
-        sd, expected = self.sd(z), predict_fast(z, self.coefficients)
-        if self._link is not None:
-            expected = bent(expected, self._link)
+        sd, expected = self.sd(z), bent(predict_fast(z, self.coefficients), self._link)
         return (self.observed[of] - expected) / sd, sd
 
     def log_density(self, z: FloatArray, of: IntArray) -> FloatArray:
@@ -127,8 +125,7 @@ class Batch:
         both = products + products.transpose(1, 0, 2)
         linear = full[1 : 1 + size] + np.tensordot(z, both, axes=(1, 0))
         steep = linear + 3.0 * (z**2)[:, :, None] * full[1 + size + size**2 :]
-        if self._link is not None:
-            steep = steep * slope(predict_fast(z, full), self._link)[:, None, :]
+        steep = steep * slope(predict_fast(z, full), self._link)[:, None, :]
         return (steep / sd[:, None, :]) @ self.whitening.T
 
 

@@ -154,11 +154,11 @@ def evidence_table(
             found[key] = evidence
             advance(1)
     rows = []
-    for (name, law, width), evidence in sorted(
-        found.items(), key=lambda f: (names.index(f[0][0]), work.laws.index(f[0][1]), f[0][2])
-    ):
+    for name, law in branches:
         fitted = targets(work.case.observations, work.case.hypotheses.hypotheses[name])
-        rows.append((name, law, len(subset(work.figures, fitted)), width, *evidence))
+        count = len(subset(work.figures, fitted))
+        for width in sorted({1.0, *OTHER_WIDTHS}):
+            rows.append((name, law, count, width, *found[name, law, width]))
     columns = ["hypothesis", "law", "figures", "prior_width", "log_evidence", "log_evidence_sd"]
     return pd.DataFrame(rows, columns=columns)
 

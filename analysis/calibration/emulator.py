@@ -53,8 +53,7 @@ class Emulator:
 
     def predict(self, z: FloatArray) -> FloatArray:
         """Return expected outputs, shape (points, outputs), at z of shape (points, parameters)."""
-        eta = terms(z) @ self.coefficients
-        return eta if self.link is None else bent(eta, self.link)
+        return bent(terms(z) @ self.coefficients, self.link)
 
     def stretch(self, z: FloatArray) -> FloatArray:
         """Return the residual's sd relative to its rms, shape (points, outputs)."""
@@ -164,10 +163,13 @@ def _fit(
     """
     ridges = Ridges(terms(z), weight, z.shape[1], judges, folds_of(z))
     coefficients, eta, left_out = ridges.solve(outputs)
-    found, link, residual = coefficients, straight(outputs.shape[1]), outputs - left_out
+    link = curve = straight(outputs.shape[1])
+    found, residual = coefficients, outputs - left_out
     chance = 1.0 + 2.0 * NUMBERS / len(residual[judges])  # what a curve gains by chance
     best = (residual[judges] ** 2).mean(axis=0)
-    for _ in range(REFITS + 1):
+    for turn in range(1 + REFITS):
+        if turn:
+            coefficients, eta, left_out = ridges.solve(refit_to(eta, outputs, curve))
         curve = fit_link(left_out, outputs, weight)
         tried = outputs - bent(left_out, curve)
         error = chance * (tried[judges] ** 2).mean(axis=0)
@@ -175,7 +177,6 @@ def _fit(
         best[better] = error[better]
         found = np.where(better, coefficients, found)
         link, residual = np.where(better, curve, link), np.where(better, tried, residual)
-        coefficients, eta, left_out = ridges.solve(refit_to(eta, outputs, curve))
     return found, link, residual
 
 

@@ -31,8 +31,13 @@ def straight(outputs: int) -> FloatArray:
     return link
 
 
-def bent(eta: FloatArray, link: FloatArray) -> FloatArray:
-    """Return outputs, shape (points, outputs), of polynomials `eta` of the same shape."""
+def bent(eta: FloatArray, link: FloatArray | None) -> FloatArray:
+    """Return outputs, shape (points, outputs), of polynomials `eta` of the same shape.
+
+    Without curves (None) they are the polynomials themselves.
+    """
+    if link is None:
+        return eta
     found = link[KNOTS] + link[KNOTS + 1] * eta
     for knot, weight in zip(link[:KNOTS], link[KNOTS + 2 :], strict=True):
         beyond = np.maximum(eta - knot, 0.0)
@@ -40,8 +45,10 @@ def bent(eta: FloatArray, link: FloatArray) -> FloatArray:
     return found
 
 
-def slope(eta: FloatArray, link: FloatArray) -> FloatArray:
+def slope(eta: FloatArray, link: FloatArray | None) -> FloatArray:
     """Return by how much outputs grow with their polynomials, in the shape of `eta`."""
+    if link is None:
+        return np.ones_like(eta)
     found = np.broadcast_to(link[KNOTS + 1], eta.shape).copy()
     for knot, weight in zip(link[:KNOTS], link[KNOTS + 2 :], strict=True):
         found += 3.0 * weight * np.maximum(eta - knot, 0.0) ** 2

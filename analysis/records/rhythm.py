@@ -15,10 +15,8 @@ Generalized Linear Models, 2nd ed. (1989), chapter 9.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 
-import holidays
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -26,6 +24,7 @@ from scipy import stats
 from analysis.records.reading import Deployments, Window
 from sim.entities import Rhythm
 from sim.errors import DataError
+from sim.plan.rhythm import public_holidays
 from sim.units import WEEK_H, FloatArray, IntArray
 
 OFFICE, EVENING, NIGHT = range(3)
@@ -74,26 +73,12 @@ def hours_of(window: Window, rhythm: Rhythm, country: str | None) -> Hours:
         pd.Timestamp(window.begins), periods=int(window.hours), freq="h"
     ).tz_convert(window.time_zone)
     days = local.tz_localize(None).to_numpy().astype("datetime64[D]")
-    free = (local.day_of_week.to_numpy() >= 5) | np.isin(days, free_days(window, country))
+    free = local.day_of_week.to_numpy() >= 5
+    if country is not None:
+        years = (days[0].item().year, days[-1].item().year)
+        free |= np.isin(days, public_holidays(country, *years, "country", DataError))
     week = np.arange(len(local)) // int(WEEK_H)
     return Hours(kinds_of_hours(rhythm)[local.hour.to_numpy()], free, week)
-
-
-def free_days(window: Window, country: str | None) -> np.ndarray:
-    """Return the public holidays of the years of a window, as datetime64[D].
-
-    Raises:
-        DataError: When the country's holidays are not known.
-    """
-    if country is None:
-        return np.empty(0, dtype="datetime64[D]")
-    last = window.begins + timedelta(hours=window.hours)
-    try:
-        days = holidays.country_holidays(country, years=range(window.begins.year, last.year + 1))
-    except NotImplementedError:
-        expected = "an ISO 3166 alpha-2 code"
-        raise DataError("country without known holidays", "country", expected, country) from None
-    return np.array(sorted(days), dtype="datetime64[D]")
 
 
 def rhythm_of(deployments: Deployments, rhythm: Rhythm, country: str | None = None) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sim.entities import Rhythm
-from sim.errors import ConfigError
+from sim.errors import AiaasError, ConfigError
 from sim.timeline import ProjectCalendar
 from sim.units import WEEK_H, FloatArray
 
@@ -60,7 +60,9 @@ def work_clock(
     if not mean > 0.0:
         raise ConfigError("nobody ever works", "demand.rhythm", "a weight above zero somewhere")
     days = local.normalize().tz_localize(None).to_numpy().astype("datetime64[D]")
-    free = (local.day_of_week.to_numpy() >= 5) | np.isin(days, _free_days(country, calendar))
+    last = calendar.start + timedelta(hours=calendar.horizon_h)
+    free_days = public_holidays(country, calendar.start.year, last.year, "federation.use_cases")
+    free = (local.day_of_week.to_numpy() >= 5) | np.isin(days, free_days)
     weights = by_hour[local.hour.to_numpy()] * np.where(free, rhythm.weekend_weight, 1.0)
     cumulative = np.concatenate([[0.0], np.cumsum(weights / mean)])
     return WorkClock(cumulative, np.arange(count + 1, dtype=np.float64))
@@ -84,15 +86,28 @@ def _local_hours(time_zone: str, calendar: ProjectCalendar, count: int) -> pd.Da
         ) from error
 
 
-def _free_days(country: str, calendar: ProjectCalendar) -> np.ndarray:
-    last = calendar.start + timedelta(hours=calendar.horizon_h)
-    try:
-        days = holidays.country_holidays(country, years=range(calendar.start.year, last.year + 1))
-    except NotImplementedError as error:
-        raise ConfigError(
-            "country without known holidays",
-            "federation.use_cases",
-            "an ISO 3166 alpha-2 code",
-            country,
-        ) from error
+def public_holidays(
+    country: str,
+    first_year: int,
+    last_year: int,
+    where: str,
+    refusal: type[AiaasError] = ConfigError,
+) -> np.ndarray:
+    """Return the public holidays of a country from year to year, as datetime64[D], ascending.
+
+    Args:
+        country: ISO 3166 alpha-2 code.
+        first_year: First year.
+        last_year: Last year, included.
+        where: Where the country was named, for the refusal.
+        refusal: What to raise.
+
+    Raises:
+        AiaasError: Of the type asked for, when the country's holidays are not known.
+    """
+    known = holidays.list_supported_countries()
+    if country not in known:
+        expected = "an ISO 3166 alpha-2 code"
+        raise refusal("country without known holidays", where, expected, country, known)
+    days = holidays.country_holidays(country, years=range(first_year, last_year + 1))
     return np.array(sorted(days), dtype="datetime64[D]")

@@ -18,13 +18,6 @@ from analysis.cli import run
 from analysis.federations import packaged
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """Work in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def _refused(capsys, here: Path, *arguments: str) -> str:
     """Give a command that must be refused; return its one line."""
     assert run(arguments) == 2

@@ -29,13 +29,6 @@ def _compiled() -> None:
     compile_kernel()
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """Work in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.slow
 def test_an_absurd_figure_is_refused_until_it_is_accepted(capsys, here) -> None:
     """A unit error would be fitted, its refusal end in a traceback, or a surprise not be told."""

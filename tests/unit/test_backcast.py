@@ -13,8 +13,8 @@ from scipy import stats
 
 from analysis import backcast
 from analysis.backcast import (
+    EFFORT,
     REPEATS,
-    Effort,
     Figure,
     Predicted,
     backcasts,
@@ -209,7 +209,7 @@ def test_residuals_are_of_logarithms_and_of_shares(case: Case) -> None:
 def test_a_backcast_carries_only_what_was_known_then(case: Case, monkeypatch) -> None:
     """A backcast would be widened by how wrong the very same backcast was."""
     monkeypatch.setattr(backcast, "predicted", lambda c, _, month, __: _found(c, month, 0.1))
-    policies, effort = Policies.__new__(Policies), Effort()
+    policies, effort = Policies.__new__(Policies), EFFORT
     whole = backcasts(case, policies, effort)
     later = case.observations["period"].isin(["M19-M24", "M1-M24"])
     more = case.observations.assign(
@@ -246,7 +246,7 @@ def test_runs_are_played_to_the_last_reported_month(case: Case, monkeypatch, tmp
     monkeypatch.setattr(backcast, "calibrate", fitted)
     monkeypatch.setattr(backcast, "kept_folder", lambda: tmp_path)
     policies = prepare_setup(composed("validate", ["federation=imagine"]), {"replicates": int})
-    found = predicted(case, policies.policies, 18, Effort(jobs=1))
+    found = predicted(case, policies.policies, 18, replace(EFFORT, jobs=1))
     assert seen[0].federation.reported_months == 18
     assert found.hypothesis == tuple(few["hypothesis"])
     assert found.shown.shape == (3, 6, 4, 3)
@@ -359,7 +359,7 @@ def test_a_refused_calibration_leaves_the_rest(case: Case, monkeypatch) -> None:
         raise DataError("the emulator is not good enough", "figure x", "a log error of 0.1", 0.2)
 
     monkeypatch.setattr(backcast, "predicted", poor)
-    assert wide_scores(case, Policies.__new__(Policies), Effort()).empty
+    assert wide_scores(case, Policies.__new__(Policies), 1).empty
 
 
 def test_residuals_of_a_backcast_can_be_loaded(case: Case, tmp_path: Path) -> None:
