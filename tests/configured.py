@@ -30,7 +30,7 @@ def federation(name: str) -> Federation:
 
 def policies_data() -> dict[str, dict[str, Any]]:
     """Return the shipped choice of policies, as plain data."""
-    chosen = {"admission": "gpu_quota", "placement": "home_with_failover"}
+    chosen = {"admission": "gpu_quota", "placement": "home_with_failover", "idle": "never"}
     folder = ROOT / "conf" / "policy"
     return {
         kind: OmegaConf.to_container(OmegaConf.load(folder / kind / f"{name}.yaml"))
