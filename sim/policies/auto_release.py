@@ -14,13 +14,15 @@ from sim.ranges import Fraction, NonNegative
 class AutoRelease:
     """From a day on, a deployment with GPUs is released after `idle_h` of measured idleness.
 
-    Each burst, pause and tail is judged by itself, as a whole. Who is exempt, what the detector
-    sees and how users react are thresholds on uniforms of the plan.
+    Each burst, pause and tail is judged by itself, as a whole, and users react alike whether or not
+    work is left (both assumed). Who is exempt, what the detector sees and how users react are
+    thresholds on uniforms of the plan.
 
     Args:
         idle_h: Measured idleness until the release, h; at least 0.1. Idleness before `from_day` is
             not measured.
-        warning_h: How long before it the user is warned, h; at most `idle_h`, 0 means no warning.
+        warning_h: How long before it the user is warned, h; less than `idle_h`, 0 means no
+            warning.
         grace_h: For how long from its start a deployment is never released, h.
         exempt_frac: Probability that a user is exempt.
         missed_frac: Probability that an idle stretch is seen as computing (false negative).
@@ -48,7 +50,7 @@ class AutoRelease:
         """Refuse what no operator could announce."""
         for name, holds, expected in (
             ("idle_h", self.idle_h >= 0.1, "at least 0.1 h"),
-            ("warning_h", self.warning_h <= self.idle_h, f"at most idle_h, {self.idle_h} h"),
+            ("warning_h", self.warning_h < self.idle_h, f"less than idle_h, {self.idle_h} h"),
             (
                 "keeps_frac",
                 self.releases_frac + self.keeps_frac <= 1.0,

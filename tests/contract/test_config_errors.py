@@ -160,7 +160,7 @@ def test_missing_entry_is_named(path: str, where: str) -> None:
         ("idle", {**AUTO, "idle_h": 0.0}, "policy.idle.idle_h", "at least 0.1 h, got 0.0"),
         ("idle", {**AUTO, "idle_h": -1.0}, "policy.idle.idle_h", "at least 0.1 h, got -1.0"),
         ("idle", {**AUTO, "idle_h": "day"}, "policy.idle.idle_h", "number, got 'day'"),
-        ("idle", {**AUTO, "warning_h": 25.0}, "policy.idle.warning_h", "at most idle_h, 24.0 h"),
+        ("idle", {**AUTO, "warning_h": 24.0}, "policy.idle.warning_h", "less than idle_h, 24.0"),
         ("idle", {**AUTO, "grace_h": -1.0}, "policy.idle.grace_h", "0"),
         ("idle", {**AUTO, "keeps_frac": 0.8}, "policy.idle.keeps_frac", "at most 1 with releases"),
         ("idle", {**AUTO, "missed_frac": 1.5}, "policy.idle.missed_frac", "1, got 1.5"),

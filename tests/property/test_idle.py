@@ -77,7 +77,7 @@ def _gpu_h(result: RunResult) -> tuple[float, float]:
 RULES = st.builds(
     AutoRelease,
     idle_h=st.sampled_from([1.0, 4.0, 12.0, 24.0, 72.0]),
-    warning_h=st.floats(0.0, 1.0),
+    warning_h=st.floats(0.0, 0.9),
     grace_h=st.just(0.0),
     exempt_frac=st.floats(0.0, 0.5),
     missed_frac=st.floats(0.0, 0.5),

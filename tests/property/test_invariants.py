@@ -90,7 +90,7 @@ HOURS, SHARES = st.floats(0.0, 4.0), st.floats(0.0, 0.5)
 IDLE = st.one_of(
     st.just(NeverRelease()),
     st.builds(
-        AutoRelease, st.floats(4.0, 40.0) | st.just(4.0), HOURS, HOURS, SHARES, SHARES,
+        AutoRelease, st.floats(4.5, 40.0), HOURS, HOURS, SHARES, SHARES,
         st.floats(0.0, 1.0), SHARES, SHARES, HOURS, st.just(QUOTA_SINCE),
     ),
 )  # fmt: skip

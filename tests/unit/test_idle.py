@@ -58,7 +58,8 @@ def test_user_comes_back_after_the_restart_delay_and_sets_up() -> None:
 
 def test_pause_as_long_as_the_idle_time_is_not_cut() -> None:
     """A user who comes back in the very moment of the release would lose his deployment."""
-    logs = _logs([Ask(0.0, bursts=(1.0, 1.0), gaps=(2.0,), tail_h=2.0)])
+    ask = Ask(0.0, bursts=(1.0, 1.0), gaps=(2.0,), tail_h=2.0)
+    logs = _logs([ask], replace(RULE, warning_h=0.5))
     assert story(logs) == [(0.0, "0#0.0", ON), (6.0, "0#0.0", PROMPT)]
 
 
