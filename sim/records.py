@@ -96,7 +96,9 @@ DEPLOYMENTS = Table(
         _c("started_h", "float64", "h", "when it started; missing if withdrawn"),
         _c("last_active_h", "float64", "h", "end of the last burst"),
         _c("released_h", "float64", "h", "when it was released, withdrawn or cut by the horizon"),
-        _c("released_why", "str", "-", "why it ended"),
+        _c("released_why", "str", "-", "why it ended: released promptly, released late, "
+           "released as idle or released after a warning (an idle policy), pool out, pool closed, "
+           "still running at the horizon; patience ended if withdrawn"),
         _c("works", "int64", "-", "requests served in it (more than 1 if re-used while idle)"),
         _c("active_h", "float64", "h", "time in bursts"),
         _c("lost_h", "float64", "h", "time of a burst that was cut and done again elsewhere"),

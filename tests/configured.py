@@ -28,9 +28,10 @@ def federation(name: str) -> Federation:
     return build_federation(federation_data(name))
 
 
-def policies_data() -> dict[str, dict[str, Any]]:
-    """Return the shipped choice of policies, as plain data."""
-    chosen = {"admission": "gpu_quota", "placement": "home_with_failover"}
+def policies_data(**others: str) -> dict[str, dict[str, Any]]:
+    """Return the shipped choice of policies, or `others` by kind, as plain data."""
+    shipped = {"admission": "gpu_quota", "placement": "home_with_failover", "idle": "never"}
+    chosen = {**shipped, **others}
     folder = ROOT / "conf" / "policy"
     return {
         kind: OmegaConf.to_container(OmegaConf.load(folder / kind / f"{name}.yaml"))

@@ -30,6 +30,7 @@ from sim.plan.calls import Calls
 from sim.plan.calls import calls as calls_at
 from sim.plan.given import GivenReader
 from sim.plan.hosting import Hosted
+from sim.plan.idleness import IdleDraws
 from sim.plan.outages import PoolOutage
 from sim.plan.phases import Life
 from sim.plan.reader import ColdStart, StartReader
@@ -38,12 +39,13 @@ from sim.plan.uploads import Uploads
 from sim.plan.world import Plan, User
 from sim.policies.base import Policies
 from sim.policies.first_fit import FirstFit
+from sim.policies.never_release import NeverRelease
 from sim.policies.open_admission import OpenAdmission
 from sim.rng import Streams
 from sim.timeline import ProjectCalendar
 
 START = date(2024, 1, 1)
-FREE = Policies(OpenAdmission(), FirstFit())
+FREE = Policies(OpenAdmission(), FirstFit(), NeverRelease())
 NEVER_H = 1e9  # beyond every horizon
 
 
@@ -205,13 +207,18 @@ def plan(
     invocations: Calls | None = None,
     hosted_h: float = 0.0,
     uploads: Sequence[tuple[float, float, float]] = (),
+    reaction: float = 0.5,
 ) -> Plan:
-    """Return a plan of the one use case; uploads are (time h, TB, catch-up h)."""
+    """Return a plan of the one use case; uploads are (time h, TB, catch-up h).
+
+    Draws for idle policies are 0.5, those for the reaction to a warning as told.
+    """
     wanted = asks if isinstance(asks, Requests) else requests(asks)
     users = int(wanted.user.max()) + 1 if len(wanted) else 1
     life = Life(
         np.zeros(1), np.zeros(1, dtype=np.int64), np.ones(1), np.zeros(users), np.empty(0), NEVER_H
     )
+    detector = np.full((len(wanted.burst_h), 2), 0.5)
     brought = np.array(uploads, dtype=np.float64).reshape(-1, 3).T
     return Plan(
         users=tuple(User(f"case/{k}", "case", "SE", 0.0) for k in range(users)),
@@ -221,6 +228,7 @@ def plan(
         images={"case": Uploads(np.empty(0), np.empty(0), np.empty(0))},
         hosted={"case/app": hosted(of, invocations, hosted_h)} if invocations else {},
         outages={name: tuple((outages or {}).get(name, ())) for name in of.pools},
+        idleness=lambda: IdleDraws(np.full(users, 0.5), detector, detector + (reaction - 0.5)),
     )
 
 

@@ -24,6 +24,7 @@ from analysis.outputs import FiguresAndBusyShare, TargetValues, accounted, subse
 from analysis.storing import write_parquet
 from sim import MODEL_VERSION
 from sim.policies.base import Policies
+from sim.policies.never_release import NeverRelease
 from sim.timeline import months_of
 from sim.units import FloatArray
 
@@ -60,13 +61,17 @@ class Settings:
 
 
 def made_from(case: Case, policies: Policies) -> dict[str, str]:
-    """Return hashes of data, priors, federation and model version a posterior is made from."""
+    """Return hashes of data, priors, federation and model version a posterior is made from.
+
+    An idle policy that never acts is left out: a posterior made before there were any stays valid.
+    """
+    acting = [p for p in vars(policies).values() if not isinstance(p, NeverRelease)]
     return {
         "observations": digest(case.observations.to_csv(index=False)),
         "hypotheses": digest(case.hypotheses),
         "priors": digest(case.priors),
         "federation": digest(case.federation),
-        "policies": digest([(type(p).__name__, p) for p in vars(policies).values()]),
+        "policies": digest([(type(p).__name__, p) for p in acting]),
         "model_version": MODEL_VERSION,
     }
 

@@ -1,4 +1,4 @@
-"""Deployments of the twin: a process each, an event a burst."""
+"""Deployments of the twin: a process each, an event a burst, a question a stretch of idleness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import simpy
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.entities import Federation, Pool
 from sim.plan.world import Plan
-from sim.policies.base import Policies, PoolView, RequestView
+from sim.policies.base import IdleRelease, IdleView, Policies, PoolView, RequestView
+from sim.units import to_grid_h
 
 Process = Generator[simpy.Event, Any, None]
 
@@ -61,8 +62,18 @@ class Ticket:
     part: int
     requested_h: float
     granted: simpy.Event
+    setup_h: float = 0.0
     held_back: bool = False
     deployment: Deployment | None = None
+
+
+class Taken(Exception):
+    """A deployment is released because it was seen as idle."""
+
+    def __init__(self, said: IdleRelease) -> None:
+        """Keep what the policy said."""
+        super().__init__(said)
+        self.said = said
 
 
 @dataclass(eq=False)
@@ -98,6 +109,8 @@ class TwinDeployments:
         self.running: list[Running] = []
         self.r = SimpleNamespace(**{n: a.tolist() for n, a in vars(plan.requests).items()})
         self.gpus_of: Counter[int] = Counter()
+        self.draws = plan.idleness()
+        self.lost: set[int] = set()
 
     def arrivals(self) -> Process:
         """Let each request arrive at its time."""
@@ -121,9 +134,9 @@ class TwinDeployments:
                 return one
         return None
 
-    def request(self, index: int, first: int, part: int) -> Process:
+    def request(self, index: int, first: int, part: int, setup_h: float = 0.0) -> Process:
         """Ask, wait as long as patience lasts, work."""
-        ticket = Ticket(index, first, part, self.env.now, self.env.event())
+        ticket = Ticket(index, first, part, self.env.now, self.env.event(), setup_h)
         self.waiting.append(ticket)
         self.serve(only=ticket)
         if ticket.deployment is None:
@@ -201,44 +214,73 @@ class TwinDeployments:
 
     def work(self, one: Running, site: Site, ticket: Ticket) -> Process:
         """Compute burst by burst, stay idle, release; unless the user returns or the pool fails."""
-        request, first = ticket.request, ticket.first
+        request, first, setup_h = ticket.request, ticket.first, ticket.setup_h
         part = ticket.part
         while True:
-            burst, cut = first, self.env.now
-            segment = Segment(request, first, self.env.now, self.env.now)
+            burst, cut, computing = first, self.env.now + setup_h, True
+            segment = Segment(request, first, cut, cut)
             one.deployment.segments.append(segment)
             try:
+                yield self.env.timeout(setup_h)
                 while burst < self.r.burst_count[request]:
                     at = self.r.burst_first[request] + burst
                     cut, computing = self.env.now, True
-                    yield self.env.timeout(self.r.burst_h[at])
+                    yield from self.stretch(one, at, self.r.burst_h[at], computing)
                     segment.end_h, computing = self.env.now, False
                     burst += 1
                     if burst < self.r.burst_count[request]:
-                        yield self.env.timeout(self.r.gap_h[at])
+                        due_h = self.env.now + self.r.gap_h[at]
+                        yield from self.stretch(one, at, self.r.gap_h[at], computing)
                 one.idle = True
                 forgotten = self.r.forget_draw[request] < self.demand.forget_frac
                 tail = self.r.hold_h if forgotten else self.r.prompt_h
-                yield self.env.timeout(tail[request])
+                yield from self.stretch(one, at, tail[request], computing)
                 ended = Ended.FORGOTTEN if forgotten else Ended.PROMPT
                 self.end(one, site, ended)
                 self.serve()
                 return
+            except Taken as taken:
+                self.end(one, site, Ended.WARNED if taken.said.by_user else Ended.IDLE)
+                if computing:
+                    segment.end_h, due_h = self.env.now, cut
+                    one.deployment.lost_h = self.env.now - cut
+                    self.lost.add(at)
+                if burst < self.r.burst_count[request]:
+                    pause = self.r.restart_h[request]
+                    again_h = max(self.env.now + pause, due_h) - self.env.now
+                    setup_h = taken.said.setup_h
+                    self.env.process(self.again(request, burst, part + 1, again_h, setup_h))
+                self.serve()
+                return
             except simpy.Interrupt as interrupt:
                 if interrupt.cause is not None:
-                    request, first = interrupt.cause, 0
+                    request, first, setup_h = interrupt.cause, 0, 0.0
                     continue
                 if burst < self.r.burst_count[request]:
                     if computing:
                         segment.end_h = self.env.now
-                        one.deployment.lost_h = self.env.now - cut
-                    self.env.process(self.again(request, burst, part + 1))
+                        one.deployment.lost_h = max(self.env.now - cut, 0.0)
+                    pause = self.r.restart_h[request]
+                    self.env.process(self.again(request, burst, part + 1, pause))
                 return
 
-    def again(self, request: int, first: int, part: int) -> Process:
-        """Ask anew for what a failed pool left undone."""
-        yield self.env.timeout(self.r.restart_h[request])
-        yield from self.request(request, first, part)
+    def stretch(self, one: Running, at: int, length_h: float, computing: bool) -> Process:
+        """Let a burst, pause or tail go by, unless the policy acts before it ends."""
+        said = None
+        if not (computing and at in self.lost):
+            said = self.policies.idle.release(self.idle_view(one.deployment, at, computing))
+        if said is None or to_grid_h(said.after_h) >= length_h:
+            yield self.env.timeout(length_h)
+        else:
+            yield self.env.timeout(to_grid_h(said.after_h))
+            raise Taken(said)
+
+    def again(
+        self, request: int, first: int, part: int, pause_h: float, setup_h: float = 0.0
+    ) -> Process:
+        """Ask anew for what was left undone."""
+        yield self.env.timeout(pause_h)
+        yield from self.request(request, first, part, setup_h)
 
     def end(self, one: Running, site: Site, ended: Ended) -> None:
         """Take a deployment off its node; its user's requests are no longer held back."""
@@ -285,6 +327,15 @@ class TwinDeployments:
         day = self.calendar.day_at(self.env.now)
         draw = float(self.r.site_draw[ticket.request])
         return RequestView(user, gpus, cores, held, day, draw)
+
+    def idle_view(self, held: Deployment, at: int, computing: bool) -> IdleView:
+        """Return what an idle policy sees of the burst `at`, or of what follows it."""
+        now, column = self.env.now, 0 if computing else 1
+        return IdleView(
+            held.user, held.gpus, held.cores, self.calendar.day_at(now), now % 24.0,
+            now - held.started_h, computing, self.draws.exempt[held.user],
+            self.draws.detector[at, column], self.draws.reaction[at, column],
+        )
 
     def name(self, ticket: Ticket) -> str:
         """Return the name of the deployment."""

@@ -1,10 +1,11 @@
-"""Deployments: requested, placed or queued, re-used, released, killed and continued elsewhere."""
+"""Deployments: requested, placed or queued, re-used, released, cut off and continued elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 
+from sim.engine.idleness import TakenAway, Watch
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.engine.loop import ARRIVAL, PATIENCE, RELEASE, Action, Loop
 from sim.engine.pools import Free, Offer, Pools, PoolState
@@ -20,7 +21,7 @@ class Deployments:
     """Plays the requests of a plan against pools and policies.
 
     One event per change of state: arrival, release, end of patience. Bursts and gaps are no
-    events; the plan knows their sums.
+    events; the plan knows their sums, and which of them an idle policy would act on first.
 
     Args:
         loop: The event loop.
@@ -52,6 +53,9 @@ class Deployments:
         self.release_of: dict[str, Action | None] = {}
         self.requests, self.script = plan.requests, script_of(plan.requests, federation.demand)
         self.count = len(plan.requests)
+        idle = policies.idle
+        acts = idle.shortest_h < federation.calendar.horizon_h
+        self.watch = Watch(idle, plan, self.script, self.calendar) if acts else None
         self._day = (-1.0, self.calendar.start)
 
     # ---------------------------------------------------------------- arrivals
@@ -80,10 +84,11 @@ class Deployments:
                 return True
         return False
 
-    def _ask(self, index: int, first: int, part: int) -> None:
+    def _ask(self, index: int, first: int, part: int, setup_h: float = 0.0) -> None:
         """Start a request, or put it where it waits."""
         script, now = self.script, self.loop.now_h
         waiting = Waiting(index, first, part, now, script.user[index], script.shape[index])
+        waiting.setup_h = setup_h
         view = self._admitted(waiting, self._today())
         found = None if view is None else self._chosen(view, self.pools.offers(waiting.shape))
         if found is not None:
@@ -191,15 +196,24 @@ class Deployments:
         self.held[waiting.user].append(deployment)
         self.gpus_held[waiting.user] += gpus
         self.running[pool.name][deployment.name] = deployment
-        self._work(deployment, waiting.request, waiting.first)
+        self._work(deployment, waiting.request, waiting.first, waiting.setup_h)
 
-    def _work(self, deployment: Deployment, request: int, first: int) -> None:
-        """Let a request compute in a deployment from now on and plan the release."""
-        script, now = self.script, self.loop.now_h
-        end_h = now + script.work_h[request]
+    def _work(
+        self, deployment: Deployment, request: int, first: int, setup_h: float = 0.0
+    ) -> None:
+        """Let a request compute in a deployment, once it is set up, and plan the release."""
+        script, begin_h = self.script, self.loop.now_h + setup_h
+        end_h = begin_h + script.work_h[request]
         if first:
             end_h -= float(self.requests.before_h[self.requests.burst_first[request] + first])
-        deployment.segments.append(Segment(request, first, now, end_h))
+        deployment.segments.append(Segment(request, first, begin_h, end_h))
+        if self.watch is not None:
+            taken = self.watch.first_release(deployment, request, first, begin_h)
+            if taken is not None:
+                self.release_of[deployment.name] = self.loop.at(
+                    taken.at_h, RELEASE, self._take_away, deployment, taken
+                )
+                return
         ended = Ended.FORGOTTEN if script.forgotten[request] else Ended.PROMPT
         self.release_of[deployment.name] = self.loop.at(
             end_h + script.tail_h[request], RELEASE, self._release, deployment, ended
@@ -207,6 +221,20 @@ class Deployments:
 
     def _release(self, deployment: Deployment, ended: Ended) -> None:
         self._end(deployment, ended)
+        self.serve_waiting()
+
+    def _take_away(self, deployment: Deployment, taken: TakenAway) -> None:
+        """Release a deployment because it was seen as idle; work that is left goes on elsewhere.
+
+        The user asks again when it was due, at the earliest after the pause that follows a kill.
+        """
+        self._end(deployment, Ended.WARNED if taken.said.by_user else Ended.IDLE)
+        left = self._left_undone(deployment)
+        if left is not None and self.watch is not None:
+            request, burst, due_h = left
+            if due_h <= self.loop.now_h:
+                self.watch.lost(request, burst)
+            self._ask_again(deployment, request, burst, due_h, taken.said.setup_h)
         self.serve_waiting()
 
     def _end(self, deployment: Deployment, ended: Ended) -> None:
@@ -227,13 +255,22 @@ class Deployments:
         for deployment in list(self.running[name].values()):
             self.loop.cancel(self.release_of[deployment.name])
             self._end(deployment, ended)
-            self._continue_elsewhere(deployment)
+            left = self._left_undone(deployment)
+            if left is not None:
+                request, burst, _ = left
+                self._ask_again(deployment, request, burst)
         self.serve_waiting()
 
-    def _continue_elsewhere(self, deployment: Deployment) -> None:
+    def _left_undone(self, deployment: Deployment) -> tuple[int, int, float] | None:
+        """Cut the work in a deployment off now.
+
+        Returns:
+            The request, its first burst that is left, and when that was due or begun (h); None if
+            all work is done.
+        """
         segment, now = deployment.segments[-1], self.loop.now_h
         if segment.end_h <= now:
-            return
+            return None
         r, request = self.requests, segment.request
         bursts = slice(r.burst_first[request], r.burst_first[request] + r.burst_count[request])
         before_h, burst_h, gap_h = (x[bursts].tolist() for x in (r.before_h, r.burst_h, r.gap_h))
@@ -245,9 +282,20 @@ class Deployments:
         deployment.lost_h = max(0.0, now - cut)
         in_gap = cut >= now and left > segment.first
         segment.end_h = cut - gap_h[left - 1] if in_gap else now
+        return request, left, cut
+
+    def _ask_again(
+        self,
+        deployment: Deployment,
+        request: int,
+        burst: int,
+        due_h: float = 0.0,
+        setup_h: float = 0.0,
+    ) -> None:
+        """Let a request come back for what is left, after a pause and not before it was due."""
         part = int(deployment.name.rsplit(".", 1)[1]) + 1
-        again_h = now + self.script.restart_h[request]
-        self.loop.at(again_h, ARRIVAL, self._ask, request, left, part)
+        again_h = max(self.loop.now_h + self.script.restart_h[request], due_h)
+        self.loop.at(again_h, ARRIVAL, self._ask, request, burst, part, setup_h)
 
     def finish(self) -> None:
         """Log what still runs at the horizon as such."""

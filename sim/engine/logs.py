@@ -15,6 +15,8 @@ class Ended(Enum):
     FORGOTTEN = "released late"
     OUTAGE = "pool out"
     CLOSED = "pool closed"
+    IDLE = "released as idle"
+    WARNED = "released after a warning"
     HORIZON = "still running at the horizon"
 
 

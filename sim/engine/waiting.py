@@ -26,6 +26,8 @@ class Waiting:
         shape: What it needs.
         admitted: What admission saw when it admitted the request last; None if it did not.
         timer: The end of its patience.
+        setup_h: What its user needs in the deployment before work begins, h.
+        gone: Whether it was withdrawn.
     """
 
     request: int
@@ -37,6 +39,7 @@ class Waiting:
     order: int = 0
     admitted: RequestView | None = None
     timer: Action | None = None
+    setup_h: float = 0.0
     gone: bool = False
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from sim.entities import Federation
 from sim.plan.hosting import Hosted, draw_hosted
+from sim.plan.idleness import IdleDraws, draw_idleness
 from sim.plan.outages import PoolOutage, draw_outages
 from sim.plan.phases import Life, draw_life
 from sim.plan.requests import Requests, draw_user, requests_of
@@ -31,7 +34,8 @@ class Plan:
     """Every random draw of a replicate; nothing in it depends on policy or capacity.
 
     Dictionaries are keyed by use case (lives, uploads, images), by use case and application
-    (hosted) or by pool (outages).
+    (hosted) or by pool (outages). What an idle policy needs is drawn when it is asked for: the
+    same whoever asks, and runs without such a policy do not pay for it.
     """
 
     users: tuple[User, ...]
@@ -41,6 +45,7 @@ class Plan:
     images: dict[str, Uploads]
     hosted: dict[str, Hosted]
     outages: dict[str, tuple[PoolOutage, ...]]
+    idleness: Callable[[], IdleDraws]
 
 
 def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
@@ -57,7 +62,7 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
     streams = Streams(seed, replicate)
     lives = {name: draw_life(federation, name, streams) for name in federation.use_cases}
     users: list[User] = []
-    draws = []
+    draws, paths = [], []
     for name, use_case in federation.use_cases.items():
         for k, joined_h in enumerate(lives[name].users_join_h.tolist()):
             country = use_case.countries[k % len(use_case.countries)]
@@ -70,10 +75,12 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
             path = f"use_case/{name}/user/{k}"
             draws.append(draw_user(federation, lives[name], joined_h, clock, path, streams))
             users.append(User(f"{name}/{k}", name, country, joined_h))
+            paths.append(path)
+    requests = requests_of(federation, draws)
     return Plan(
         users=tuple(users),
         lives=lives,
-        requests=requests_of(federation, draws),
+        requests=requests,
         uploads={n: draw_uploads(federation, n, lives[n], streams) for n in lives},
         images={n: draw_images(federation, n, lives[n], streams) for n in lives},
         hosted={
@@ -82,6 +89,7 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
             for key, hosted in draw_hosted(federation, name, life.serving_h, streams).items()
         },
         outages={n: draw_outages(federation, n, streams) for n in federation.pools},
+        idleness=partial(draw_idleness, streams, tuple(paths), requests),
     )
 
 

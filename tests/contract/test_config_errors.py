@@ -43,6 +43,7 @@ def _policies_refused(data: dict[str, Any]) -> str:
     return line
 
 
+AUTO = policies_data(idle="auto_release")["idle"]
 NORTH, APP = "pools/north-gpu", "applications/classifier"
 WRONG = [
     # key or path, value, where it is said to be, what else the line says
@@ -156,6 +157,19 @@ def test_missing_entry_is_named(path: str, where: str) -> None:
         ("admission/_target_", "GpuQuota", "policy.admission._target_", "module.Class"),
         ("placement/_target_", "sim.policies.open_admission.OpenAdmission", "policy.placement",
          "PlacementPolicy's method"),
+        ("idle", {**AUTO, "idle_h": 0.0}, "policy.idle.idle_h", "at least 0.1 h, got 0.0"),
+        ("idle", {**AUTO, "idle_h": -1.0}, "policy.idle.idle_h", "at least 0.1 h, got -1.0"),
+        ("idle", {**AUTO, "idle_h": "day"}, "policy.idle.idle_h", "number, got 'day'"),
+        ("idle", {**AUTO, "warning_h": 24.0}, "policy.idle.warning_h", "less than idle_h, 24.0"),
+        ("idle", {**AUTO, "grace_h": -1.0}, "policy.idle.grace_h", "0"),
+        ("idle", {**AUTO, "keeps_frac": 0.8}, "policy.idle.keeps_frac", "at most 1 with releases"),
+        ("idle", {**AUTO, "missed_frac": 1.5}, "policy.idle.missed_frac", "1, got 1.5"),
+        ("idle", {**AUTO, "mistaken_frac": -0.1}, "policy.idle.mistaken_frac", "0, got -0.1"),
+        ("idle", {**AUTO, "from_day": 2024}, "policy.idle.from_day", "date"),
+        ("idle", {**AUTO, "warning": 1.0}, "policy.idle.warning", "did you mean 'warning_h'?"),
+        ("idle", {"_target_": AUTO["_target_"]}, "policy.idle.idle_h", "missing"),
+        ("idle/_target_", "sim.policies.open_admission.OpenAdmission", "policy.idle",
+         "IdlePolicy's method"),
         ("admision", {}, "policy.admision", "did you mean 'admission'?"),
     ],
 )  # fmt: skip

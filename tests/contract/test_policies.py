@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import date
+from math import isfinite
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ import yaml
 import conf
 from sim.config import build_policies
 from sim.errors import ConfigError
-from sim.policies.base import PoolView, RequestView
+from sim.policies.auto_release import AutoRelease
+from sim.policies.base import IdleRelease, IdleView, PoolView, RequestView
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
@@ -22,7 +25,9 @@ FILES = sorted(FOLDER.glob("*/*.yaml"))
 DEFAULT = {
     "admission": {"_target_": "sim.policies.open_admission.OpenAdmission"},
     "placement": {"_target_": "sim.policies.first_fit.FirstFit"},
+    "idle": {"_target_": "sim.policies.never_release.NeverRelease"},
 }
+STRICT = AutoRelease(24.0, 4.0, 0.0, 0.1, 0.2, 0.3, 0.5, 0.1, 0.5, date(2024, 6, 1))
 
 
 def _request(gpus: int = 1, held: int = 0, day: date = date(2024, 6, 1), draw: float = 0.5):
@@ -31,6 +36,26 @@ def _request(gpus: int = 1, held: int = 0, day: date = date(2024, 6, 1), draw: f
 
 def _pool(name: str, weight: float = 1.0, held: int = 0, fits: bool = True) -> PoolView:
     return PoolView(name, weight, 8, 64, held, 4 * held, fits)
+
+
+def _idle(
+    computing: bool = False,
+    detector: float = 0.9,
+    reaction: float = 0.9,
+    exempt: float = 0.9,
+    day: date = date(2024, 9, 1),
+    held_h: float = 100.0,
+    gpus: int = 1,
+) -> IdleView:
+    return IdleView(0, gpus, 4, day, 6.0, held_h, computing, exempt, detector, reaction)
+
+
+def _answers(policy, kind: str, draws: list[float], pools: list[PoolView]) -> list:
+    if kind == "placement":
+        return [policy.place(_request(draw=u), pools) for u in draws]
+    if kind == "admission":
+        return [policy.admits(_request(held=int(4 * u))) for u in draws]
+    return [policy.release(_idle(c, u, v)) for c in (True, False) for u in draws for v in draws]
 
 
 def _built(file: Path):
@@ -47,16 +72,19 @@ def test_policy_is_frozen_deterministic_and_picklable(file) -> None:
     with pytest.raises((AttributeError, TypeError)):
         policy.anything = 1
     pools = [_pool("a", fits=False), _pool("b", 2.0, 4), _pool("c", 1.0, 1)]
-    before = list(pools)
-    asked = [_request(draw=u / 10) for u in range(10)]
-    if file.parent.name == "placement":
-        answers = [policy.place(r, pools) for r in asked]
-        assert answers == [policy.place(r, pools) for r in asked]
-        assert all(a in (1, 2) for a in answers)
-        assert policy.place(asked[0], [_pool("a", fits=False)]) is None
-    else:
-        assert [policy.admits(r) for r in asked] == [policy.admits(r) for r in asked]
+    before, kind, draws = list(pools), file.parent.name, [u / 10 for u in range(10)]
+    answers = _answers(policy, kind, draws, pools)
+    assert answers == _answers(policy, kind, draws, pools)
     assert pools == before
+    if kind == "placement":
+        assert all(a in (1, 2) for a in answers)
+        assert policy.place(_request(), [_pool("a", fits=False)]) is None
+    elif kind == "admission":
+        assert all(isinstance(a, bool) for a in answers)
+    else:
+        said = [a for a in answers if a is not None]
+        assert all(isfinite(a.after_h) and a.after_h >= policy.shortest_h for a in said)
+        assert all(isfinite(a.setup_h) and a.setup_h >= 0.0 for a in said)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
@@ -92,3 +120,39 @@ def test_least_loaded_looks_at_the_scarce_resource() -> None:
     """Work would be placed where the most and not the least is in use."""
     pools = [_pool("a", held=4), _pool("b", held=1), _pool("c", held=0, fits=False)]
     assert LeastLoaded().place(_request(), pools) == 1
+
+
+def test_auto_release_counts_measured_idleness_from_its_day_and_after_grace() -> None:
+    """Deployments would be released before anybody measured them, or while they are set up."""
+    assert STRICT.release(_idle()) == IdleRelease(24.0, False, 0.5)
+    assert STRICT.release(_idle(gpus=0)) is None
+    early = _idle(day=date(2024, 5, 30))  # at 06:00: 42 h before the first day
+    assert STRICT.release(early) == IdleRelease(66.0, False, 0.5)
+    careful = replace(STRICT, grace_h=72.0)
+    assert careful.release(_idle(held_h=10.0)) == IdleRelease(62.0, False, 0.5)
+    assert careful.release(_idle(held_h=60.0)) == IdleRelease(24.0, False, 0.5)
+
+
+def test_auto_release_acts_on_what_the_detector_sees() -> None:
+    """False negatives, false positives or exemptions would not follow their probabilities."""
+    acts = [
+        [STRICT.release(_idle(computing, detector=u)) is not None for u in (0.19, 0.2, 0.29, 0.3)]
+        for computing in (False, True)
+    ]
+    assert acts == [[False, True, True, True], [True, True, True, False]]
+    assert STRICT.release(_idle(exempt=0.09)) is None
+    assert STRICT.release(_idle(exempt=0.1)) is not None
+
+
+def test_warned_users_keep_release_or_do_nothing() -> None:
+    """Reactions to a warning would have other shares, or come without a warning."""
+    reactions = (0.09, 0.1, 0.59, 0.6)
+    assert [STRICT.release(_idle(reaction=u)) for u in reactions] == [
+        None,
+        IdleRelease(20.0, True, 0.5),
+        IdleRelease(20.0, True, 0.5),
+        IdleRelease(24.0, False, 0.5),
+    ]
+    assert STRICT.release(_idle(True, detector=0.0, reaction=0.3)) == IdleRelease(24.0, False, 0.5)
+    silent = replace(STRICT, warning_h=0.0)
+    assert {silent.release(_idle(reaction=u)) for u in reactions} == {IdleRelease(24.0, False, 0.5)}

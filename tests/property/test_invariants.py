@@ -18,11 +18,13 @@ from sim.engine.logs import Ended
 from sim.entities import Federation
 from sim.ledger import DEPLOYMENT, active_bursts, integrate
 from sim.paths import with_value
+from sim.policies.auto_release import AutoRelease
 from sim.policies.base import Policies
 from sim.policies.first_fit import FirstFit
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
+from sim.policies.never_release import NeverRelease
 from sim.policies.open_admission import OpenAdmission
 from sim.runner import RunResult, RunSpec, run_once
 from sim.ticks import NEVER
@@ -84,9 +86,16 @@ ADMISSIONS = st.one_of(
     st.just(OpenAdmission()), st.builds(GpuQuota, st.integers(1, 4), st.just(QUOTA_SINCE))
 )
 PLACEMENTS = st.sampled_from([FirstFit(), LeastLoaded(), HomeWithFailover()])
-RUNS = st.builds(
-    RunSpec, federations(), st.builds(Policies, ADMISSIONS, PLACEMENTS), st.integers(0, 9)
-)
+HOURS, SHARES = st.floats(0.0, 4.0), st.floats(0.0, 0.5)
+IDLE = st.one_of(
+    st.just(NeverRelease()),
+    st.builds(
+        AutoRelease, st.floats(4.5, 40.0), HOURS, HOURS, SHARES, SHARES,
+        st.floats(0.0, 1.0), SHARES, SHARES, HOURS, st.just(QUOTA_SINCE),
+    ),
+)  # fmt: skip
+POLICIES = st.builds(Policies, ADMISSIONS, PLACEMENTS, IDLE)
+RUNS = st.builds(RunSpec, federations(), POLICIES, st.integers(0, 9))
 
 
 def _hours(
@@ -182,7 +191,8 @@ def test_every_deployment_ends_once(spec: RunSpec) -> None:
             assert d.last_active_h <= d.released_h
         for before, after in zip(d.segments, d.segments[1:], strict=False):
             assert before.end_h <= after.start_h
-        assert d.segments[0].start_h == d.started_h
+        setup_h = d.segments[0].start_h - d.started_h
+        assert setup_h == 0.0 or (0.0 < setup_h <= 4.0 and not d.name.endswith(".0"))
 
 
 @FEW

@@ -11,13 +11,10 @@ from sim.engine.logs import Held
 from sim.entities import Service
 from sim.paths import with_value
 from sim.plan.outages import PoolOutage
-from sim.policies.base import Policies
-from sim.policies.first_fit import FirstFit
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
-from sim.policies.open_admission import OpenAdmission
-from tests.worlds_by_hand import START, Ask, application, federation, played, pool, story
+from tests.worlds_by_hand import FREE, START, Ask, application, federation, played, pool, story
 
 PROMPT, LATE, OUT = "released promptly", "released late", "pool out"
 CLOSED, HORIZON, GONE = "pool closed", "still running at the horizon", "patience ended"
@@ -234,7 +231,7 @@ def test_pool_works_from_the_day_it_joins() -> None:
 def test_quota_holds_a_user_back_until_he_releases() -> None:
     """A quota would not bind, bind others, or bind for longer than needed."""
     roomy = federation({"pool": pool(nodes_first=9, nodes_top=9.0)})
-    quota = Policies(GpuQuota(1, START), FirstFit())
+    quota = replace(FREE, admission=GpuQuota(1, START))
     asks = [Ask(0.0, bursts=(5.0,)), Ask(1.0), Ask(2.0, user=1), Ask(3.0, gpus=0)]
     logs = played(roomy, asks, quota)
     assert [(d.name, d.started_h) for d in logs.deployments] == [
@@ -248,7 +245,7 @@ def test_quota_holds_a_user_back_until_he_releases() -> None:
 def test_quota_binds_from_its_date_on() -> None:
     """A quota would hold users back before its date, or take from them what they held."""
     roomy = federation({"pool": pool(nodes_first=9, nodes_top=9.0)})
-    quota = Policies(GpuQuota(1, date(2024, 1, 2)), FirstFit())
+    quota = replace(FREE, admission=GpuQuota(1, date(2024, 1, 2)))
     asks = [Ask(0.0, bursts=(30.0,)), Ask(23.0, bursts=(9.0,)), Ask(24.0)]
     logs = played(roomy, asks, quota)
     assert [d.started_h for d in logs.deployments] == [0.0, 23.0, 32.0]
@@ -257,7 +254,7 @@ def test_quota_binds_from_its_date_on() -> None:
 def test_outage_ends_what_a_quota_counts() -> None:
     """A user whose deployment an outage killed would be held back although he holds nothing."""
     two = federation({"pool": pool(), "spare": pool()})
-    quota = Policies(GpuQuota(1, START), FirstFit())
+    quota = replace(FREE, admission=GpuQuota(1, START))
     outages = {"pool": [PoolOutage(5.0, 50.0, 0.0)]}
     asks = [Ask(0.0, tail_h=100.0), Ask(2.0, bursts=(3.0,))]
     logs = played(two, asks, quota, outages=outages)
@@ -307,7 +304,7 @@ def test_placement_comes_before_the_end_of_patience() -> None:
 def test_home_pool_first_then_the_heaviest_that_fits() -> None:
     """A request would not start at its home, or not fail over when home is full."""
     pools = {"a": pool(weight=1.0), "b": pool(weight=3.0), "c": pool(weight=2.0)}
-    home = Policies(OpenAdmission(), HomeWithFailover())
+    home = replace(FREE, placement=HomeWithFailover())
     asks = [Ask(0.0, home=0.1, bursts=(9.0,)), Ask(1.0, home=0.1, bursts=(9.0,))]
     asks += [Ask(2.0, home=0.1, bursts=(9.0,)), Ask(12.0, home=0.9)]
     logs = played(federation(pools), asks, home)
@@ -317,7 +314,7 @@ def test_home_pool_first_then_the_heaviest_that_fits() -> None:
 def test_least_loaded_counts_shares_not_numbers() -> None:
     """The pool with fewer GPUs in use would be taken for the less loaded one."""
     pools = {"small": pool(gpus_per_node=2), "large": pool(gpus_per_node=8)}
-    least = Policies(OpenAdmission(), LeastLoaded())
+    least = replace(FREE, placement=LeastLoaded())
     logs = played(federation(pools), [Ask(float(k), bursts=(90.0,)) for k in range(5)], least)
     assert [d.pool for d in logs.deployments] == ["small", "large", "large", "large", "large"]
 
@@ -347,7 +344,7 @@ def test_held_back_users_make_no_other_pool_grow() -> None:
         {"pool": pool(nodes_top=3.0), "cores": pool(gpus_per_node=0, nodes_top=3.0)}
     )
     growing = replace(growing, growth=replace(growing.growth, law="deployed"))
-    quota = Policies(GpuQuota(1, START), FirstFit())
+    quota = replace(FREE, admission=GpuQuota(1, START))
     logs = played(growing, [Ask(0.0, bursts=(2000.0,)), Ask(1.0, bursts=(9.0,))], quota)
     last = {held.owner: held.quantity for held in logs.nodes}
     assert last == {"pool": 1, "cores": 1}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from benchmarks.twin.play import comparable, play_plainly
+from sim.engine.logs import Ended
 from sim.engine.play import play
 from sim.entities import Federation
 from sim.paths import with_value
 from sim.plan.world import draw_plan
+from sim.policies.auto_release import AutoRelease
 from sim.policies.base import Policies
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.least_loaded import LeastLoaded
@@ -29,16 +32,18 @@ def _crowded(federation: Federation) -> Federation:
     return federation
 
 
-def _agree(federation: Federation, policies: Policies, replicate: int) -> tuple[int, int, int]:
-    """Hold both to the same logs; return how many waited, were withdrawn and were killed."""
+def _agree(federation: Federation, policies: Policies, replicate: int) -> Counter[str]:
+    """Hold both to the same logs; return why deployments ended, and how many waited or gave up."""
     plan, horizon_h = draw_plan(federation, 3, replicate), federation.calendar.horizon_h
     logs, twin = play(federation, plan, policies), play_plainly(federation, plan, policies)
-    waited = sum(d.started_h > d.requested_h for d in logs.deployments)
-    killed = sum(d.ended is not None and d.ended.value == "pool out" for d in logs.deployments)
+    found = Counter(d.ended.name for d in logs.deployments if d.ended is not None)
+    found["waited"] = sum(d.started_h > d.requested_h for d in logs.deployments)
+    found["withdrawn"] = len(logs.withdrawn)
+    found["lost"] = sum(d.lost_h > 0.0 and d.ended is Ended.IDLE for d in logs.deployments)
     one, two = comparable(logs, horizon_h), comparable(twin, horizon_h)
     for part, entries in one.items():
         assert entries == two[part], part
-    return waited, len(logs.withdrawn), killed
+    return found
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -55,10 +60,24 @@ def test_twin_agrees_in_a_crowd(
 ) -> None:
     """Queues, quotas, withdrawals and kills would come out differently where all of them meet."""
     crowded = _crowded(replace(tiny, growth=replace(tiny.growth, law=law)))
-    quota = Policies(GpuQuota(2, date(2024, 3, 1)), policies.placement)
-    waited, withdrawn, killed = _agree(crowded, quota, replicate)
-    assert min(waited, withdrawn, killed) > 20
-    _agree(crowded, Policies(quota.admission, LeastLoaded()), replicate)
+    quota = replace(policies, admission=GpuQuota(2, date(2024, 3, 1)))
+    found = _agree(crowded, quota, replicate)
+    assert min(found[what] for what in ("waited", "withdrawn", "OUTAGE")) > 20
+    _agree(crowded, replace(quota, placement=LeastLoaded()), replicate)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("replicate", [0, 1])
+def test_twin_agrees_when_idle_deployments_are_released(
+    tiny: Federation, policies: Policies, law: str, replicate: int
+) -> None:
+    """Looking ahead for the first release would not find what asking at each pause finds."""
+    crowded = _crowded(replace(tiny, growth=replace(tiny.growth, law=law)))
+    strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.75, date(2024, 2, 1))
+    found = _agree(crowded, replace(policies, idle=strict), replicate)
+    assert min(found[what] for what in ("IDLE", "WARNED", "FORGOTTEN", "OUTAGE", "lost")) > 10
+    late = replace(strict, idle_h=24.0, warning_h=0.0, grace_h=30.0)
+    assert _agree(tiny, replace(policies, idle=late), replicate)["IDLE"] > 10
 
 
 @pytest.mark.parametrize("law", LAWS)

@@ -6,6 +6,7 @@ import pickle
 from dataclasses import replace
 from datetime import date
 from operator import methodcaller
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,14 @@ import pytest
 from sim.ensemble import run_many
 from sim.entities import Federation
 from sim.paths import value_at, with_value
-from sim.policies.base import Policies
+from sim.policies.auto_release import AutoRelease
+from sim.policies.base import IdlePolicy, Policies
 from sim.policies.gpu_quota import GpuQuota
+from sim.policies.never_release import NeverRelease
 from sim.policies.open_admission import OpenAdmission
 from sim.runner import RunResult, RunSpec, run_once
+
+STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.5, date(2024, 2, 1))
 
 
 def _ample(federation: Federation) -> Federation:
@@ -44,11 +49,12 @@ def _without_quota(policies: Policies) -> Policies:
 
 
 @pytest.mark.parametrize("use_case", ["birds", "waves"])
+@pytest.mark.parametrize("idle", [NeverRelease(), STRICT], ids=["never", "auto_release"])
 def test_one_user_more_changes_nobody_else(
-    tiny: Federation, policies: Policies, use_case: str
+    tiny: Federation, policies: Policies, use_case: str, idle: IdlePolicy
 ) -> None:
     """The draws of one user would depend on who else there is."""
-    before = _ample(tiny)
+    before, policies = _ample(tiny), replace(policies, idle=idle)
     path = f"use_cases.{use_case}.users"
     users = value_at(before, path)
     after = with_value(before, path, users + 1)
@@ -133,9 +139,69 @@ def test_binding_quota_changes_the_outcome_but_not_the_world(
     assert open_.logs.deployments != shut.logs.deployments
 
 
-def test_specification_and_result_survive_pickling(tiny: Federation, policies: Policies) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"idle_h": 1e5, "warning_h": 0.0},
+        {"exempt_frac": 1.0},
+        {"missed_frac": 1.0, "mistaken_frac": 0.0},
+        {"keeps_frac": 1.0, "releases_frac": 0.0},
+        {"grace_h": 1e5},
+        {"from_day": date(2025, 1, 1)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_inert_auto_release_changes_no_bit(
+    tiny: Federation, policies: Policies, changes: dict[str, Any]
+) -> None:
+    """A rule that never acts would change the world, or draw from the streams of others."""
+    without = run_once(RunSpec(tiny, policies))
+    _same(without, run_once(RunSpec(tiny, replace(policies, idle=replace(STRICT, **changes)))))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"warning_h": 0.0, "releases_frac": 0.1},
+        {"warning_h": 0.0, "keeps_frac": 0.7},
+    ],
+    ids=lambda changes: list(changes)[-1],
+)
+def test_reactions_without_a_warning_change_no_bit(
+    tiny: Federation, policies: Policies, changes: dict[str, Any]
+) -> None:
+    """Users would react to a warning that nobody gave."""
+    silent = replace(STRICT, warning_h=0.0)
+    one, two = (
+        run_once(RunSpec(tiny, replace(policies, idle=idle)))
+        for idle in (silent, replace(silent, **changes))
+    )
+    _same(one, two)
+
+
+def test_auto_release_on_static_nodes_leaves_what_is_provisioned(
+    tiny: Federation, policies: Policies
+) -> None:
+    """GPUs that are released would be taken for nodes that are shut down."""
+    static = with_value(tiny, "growth.law", "saturating")
+    never, strict = (
+        run_once(RunSpec(static, replace(policies, idle=idle))) for idle in (NeverRelease(), STRICT)
+    )
+    for resource in ("gpu", "cpu"):
+        one, two = (r.usage.monthly(resource, "provisioned") for r in (never, strict))
+        assert np.array_equal(one, two)
+    assert never.logs.nodes == strict.logs.nodes
+    assert strict.usage.monthly("gpu", "allocated").sum() < never.usage.monthly(
+        "gpu", "allocated"
+    ).sum()
+
+
+@pytest.mark.parametrize("idle", [NeverRelease(), STRICT], ids=["never", "auto_release"])
+def test_specification_and_result_survive_pickling(
+    tiny: Federation, policies: Policies, idle: IdlePolicy
+) -> None:
     """Runs could not be sent to other processes, or come back changed."""
-    spec = RunSpec(tiny, policies, 1, 1)
+    spec = RunSpec(tiny, replace(policies, idle=idle), 1, 1)
     copy = pickle.loads(pickle.dumps(spec))
     assert copy == spec
     result = run_once(spec)

@@ -1,0 +1,22 @@
+"""No release but the user's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from sim.policies.base import IdleRelease, IdleView
+
+
+@dataclass(frozen=True)
+class NeverRelease:
+    """Idle deployments stay until their users release them."""
+
+    @property
+    def shortest_h(self) -> float:
+        """No stretch is ever acted on."""
+        return inf
+
+    def release(self, idle: IdleView) -> IdleRelease | None:
+        """Return None."""
+        return None
