@@ -16,10 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from sim.entities import Federation
 from sim.errors import AiaasError, ConfigError
 from sim.plan.rhythm import work_clock
-from sim.policies.base import AdmissionPolicy, IdlePolicy, PlacementPolicy, Policies
+from sim.policies.base import Policies
 
 T = TypeVar("T")
-_POLICY_KINDS = {"admission": AdmissionPolicy, "placement": PlacementPolicy, "idle": IdlePolicy}
+_POLICY_KINDS: dict[str, type] = get_type_hints(Policies)
 
 
 def build(kind: type[T], data: Mapping[str, Any], where: str) -> T:

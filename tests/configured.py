@@ -30,7 +30,11 @@ def federation(name: str) -> Federation:
 
 def policies_data(**others: str) -> dict[str, dict[str, Any]]:
     """Return the shipped choice of policies, or `others` by kind, as plain data."""
-    shipped = {"admission": "gpu_quota", "placement": "home_with_failover", "idle": "never"}
+    shipped = {
+        "admission": "gpu_quota", "placement": "home_with_failover", "idle": "never",
+        "sharing": "whole", "nodes": "static", "serving": "as_configured", "storage": "keep",
+        "education": "none",
+    }  # fmt: skip
     chosen = {**shipped, **others}
     folder = ROOT / "conf" / "policy"
     return {

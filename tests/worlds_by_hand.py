@@ -38,14 +38,12 @@ from sim.plan.requests import Requests
 from sim.plan.uploads import Uploads
 from sim.plan.world import Plan, User
 from sim.policies.base import Policies
-from sim.policies.first_fit import FirstFit
-from sim.policies.never_release import NeverRelease
-from sim.policies.open_admission import OpenAdmission
+from sim.policies.plain import PLAIN
 from sim.rng import Streams
 from sim.timeline import ProjectCalendar
 
 START = date(2024, 1, 1)
-FREE = Policies(OpenAdmission(), FirstFit(), NeverRelease())
+FREE = PLAIN
 NEVER_H = 1e9  # beyond every horizon
 
 
@@ -151,6 +149,8 @@ class Ask:
     restart_h: float = 1.0
     reuse: bool = False
     home: float = 0.0
+    batch: float = 0.0
+    share: float = 0.0
 
 
 def requests(asks: Sequence[Ask]) -> Requests:
@@ -179,6 +179,8 @@ def requests(asks: Sequence[Ask]) -> Requests:
         prompt_h=tails,
         patience_h=_floats([a.patience_h for a in asks]),
         restart_h=_floats([a.restart_h for a in asks]),
+        batch_draw=_floats([a.batch for a in asks]),
+        share_draw=_floats([a.share for a in asks]),
         burst_h=_floats([b for a in asks for b in a.bursts]),
         gap_h=_floats(gaps),
         before_h=_floats(before),

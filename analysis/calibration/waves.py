@@ -23,8 +23,7 @@ from analysis.hypotheses import Target, all_targets, logged, targets
 from analysis.outputs import FiguresAndBusyShare, TargetValues, accounted, subset
 from analysis.storing import write_parquet
 from sim import MODEL_VERSION
-from sim.policies.base import Policies
-from sim.policies.never_release import NeverRelease
+from sim.policies.base import Inert, Policies
 from sim.timeline import months_of
 from sim.units import FloatArray
 
@@ -63,9 +62,9 @@ class Settings:
 def made_from(case: Case, policies: Policies) -> dict[str, str]:
     """Return hashes of data, priors, federation and model version a posterior is made from.
 
-    An idle policy that never acts is left out: a posterior made before there were any stays valid.
+    Policies that never act are left out: a posterior stays valid when a kind of policy is added.
     """
-    acting = [p for p in vars(policies).values() if not isinstance(p, NeverRelease)]
+    acting = [p for p in vars(policies).values() if not isinstance(p, Inert)]
     return {
         "observations": digest(case.observations.to_csv(index=False)),
         "hypotheses": digest(case.hypotheses),

@@ -38,6 +38,8 @@ class Requests:
         prompt_h: How long if not.
         patience_h: How long the user waits in the queue.
         restart_h: Pause before a killed deployment is asked for again.
+        batch_draw: Uniform for whether the work could run as a batch job.
+        share_draw: Uniform for whether it could run on a part of a GPU.
         burst_h: Length of each burst, shape (bursts,).
         gap_h: Pause after each burst.
         before_h: Time from the first burst's start to each burst's start, shape (bursts,).
@@ -59,6 +61,8 @@ class Requests:
     prompt_h: FloatArray
     patience_h: FloatArray
     restart_h: FloatArray
+    batch_draw: FloatArray
+    share_draw: FloatArray
     burst_h: FloatArray
     gap_h: FloatArray
     before_h: FloatArray
@@ -70,6 +74,7 @@ class Requests:
 
 _UNIFORM = (
     "gpu", "gpu_count", "cores", "site", "reuse", "forget", "prompt", "patience", "restart",
+    "batch", "share",
 )  # fmt: skip
 
 
@@ -157,6 +162,8 @@ def requests_of(federation: Federation, draws: Sequence[UserDraws]) -> Requests:
         "site_draw": uniform["site"],
         "reuse_draw": uniform["reuse"],
         "forget_draw": uniform["forget"],
+        "batch_draw": uniform["batch"],
+        "share_draw": uniform["share"],
         "hold_h": to_grid_h(lognormal(demand.hold_h, demand.hold_sigma, hold)),
         "prompt_h": to_grid_h(exponential(demand.prompt_delay_h, uniform["prompt"])),
         "patience_h": to_grid_h(exponential(demand.patience_h, uniform["patience"])),

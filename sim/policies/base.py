@@ -2,15 +2,25 @@
 
 A policy is a frozen dataclass of parameters with one method. It sees a frozen view (a named tuple:
 built millions of times), returns a value and never acts; the engine validates the answer. A new
-policy is one Python file beside this one and one YAML file in `conf/policy/<kind>/`.
+policy is one Python file beside this one and one YAML file in `conf/policy/<kind>/`. The kinds that
+are asked once for a whole run (storage, education) see and answer arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
+
+from sim.applications import Application
+from sim.entities import StoreRole
+from sim.units import FloatArray, IntArray
+
+
+class Inert:
+    """Marks a policy that never acts: a run with it is a run as if its kind did not exist."""
 
 
 class RequestView(NamedTuple):
@@ -18,19 +28,108 @@ class RequestView(NamedTuple):
 
     Args:
         user: Index of the user.
-        gpus: GPUs asked for.
+        gpus: GPUs asked for; a fraction where a GPU is shared.
         cores: Cores asked for.
         gpus_held: GPUs the user holds at this moment.
         day: The UTC day, for dated policies.
         site_draw: Uniform on [0, 1) drawn for the choice of a home pool.
+        phase: Name of the phase in which the use case was when the request was first made.
+        batch_draw: Uniform on [0, 1): whether this work could run as a batch job.
+        share_draw: Uniform on [0, 1): whether this work could run on a part of a GPU.
+        held_in: Names of the pools in which the user holds deployments at this moment, one for
+            each deployment.
     """
 
     user: int
-    gpus: int
+    gpus: float
     cores: int
-    gpus_held: int
+    gpus_held: float
     day: date
     site_draw: float
+    phase: str = ""
+    batch_draw: float = 0.0
+    share_draw: float = 0.0
+    held_in: tuple[str, ...] = ()
+
+
+class Terms(NamedTuple):
+    """On what terms a request is admitted; the default is for as long as the user likes.
+
+    Args:
+        lifetime_h: How long a deployment may be held at most, h; what work is left asks again.
+        pause_h: A batch job: it ends at the first pause longer than this, h, and what is left
+            comes back as a new job when it is due.
+        setup_h: What the user needs in the next deployment before work that was left goes on, h.
+    """
+
+    lifetime_h: float = inf
+    pause_h: float = inf
+    setup_h: float = 0.0
+
+
+class Share(NamedTuple):
+    """What a request gets instead of the whole GPUs that it asked for.
+
+    Args:
+        gpus: GPUs that it holds; a multiple of 1/64, so that sums are exact.
+        slowdown: How many times as long its computing takes; at least 1.
+    """
+
+    gpus: float
+    slowdown: float = 1.0
+
+
+class NodeView(NamedTuple):
+    """A node as a node policy sees it at the moment it becomes empty.
+
+    Args:
+        pool: Name of its pool or cluster.
+        gpus: Its GPUs. cores: Its cores.
+        serves: Whether it is a node of a serving cluster (else of a pool for deployments).
+        day: The UTC day, for dated policies.
+        hour: Hours since midnight UTC of that day, at least 0 and below 24.
+    """
+
+    pool: str
+    gpus: int
+    cores: int
+    serves: bool
+    day: date
+    hour: float
+
+
+class SwitchOff(NamedTuple):
+    """When a node that stays empty leaves the site's accounting, and what it takes to get it back.
+
+    Args:
+        after_h: Time from the moment it became empty, h; not negative.
+        boot_h: Time until it can be used again once it is wanted, h; not negative.
+    """
+
+    after_h: float
+    boot_h: float = 0.0
+
+
+class FilesView(NamedTuple):
+    """All files brought to the stores of one role, in order of time; arrays of one shape.
+
+    Args:
+        role: What the stores keep.
+        time_h: When each was brought, h since the start.
+        use_case: Index of the use case that brought it.
+        amount_tb: How much, TB.
+        day_h: Maps a UTC day to h since the start.
+        keep_draw: Uniform on [0, 1) for each: whether it is needed for longer.
+        horizon_h: End of the simulated time, h.
+    """
+
+    role: StoreRole
+    time_h: FloatArray
+    use_case: IntArray
+    amount_tb: FloatArray
+    day_h: Callable[[date], float]
+    keep_draw: FloatArray
+    horizon_h: float
 
 
 class PoolView(NamedTuple):
@@ -48,7 +147,7 @@ class PoolView(NamedTuple):
     weight: float
     gpus: int
     cores: int
-    gpus_held: int
+    gpus_held: float
     cores_held: int
     fits: bool
 
@@ -133,6 +232,59 @@ class IdlePolicy(Protocol):
         ...
 
 
+@runtime_checkable
+class SharingPolicy(Protocol):
+    """Decides whether a request gets a part of a GPU instead of a whole one."""
+
+    def share(self, request: RequestView) -> Share | None:
+        """Return what the request gets instead; None for what it asked for."""
+        ...
+
+
+@runtime_checkable
+class NodesPolicy(Protocol):
+    """Decides when empty nodes are switched off: no polling."""
+
+    def switch_off(self, node: NodeView) -> SwitchOff | None:
+        """Return when a node that became empty is switched off if it stays so; None: never."""
+        ...
+
+
+@runtime_checkable
+class ServingPolicy(Protocol):
+    """Sets how applications scale."""
+
+    @property
+    def from_day(self) -> date:
+        """From when on it is in force, UTC."""
+        ...
+
+    def settings(self, application: Application) -> Application:
+        """Return the application as it scales from that day on; what it computes stays."""
+        ...
+
+
+@runtime_checkable
+class StoragePolicy(Protocol):
+    """Decides how long files are kept; asked once about all files of a role."""
+
+    def kept_until_h(self, files: FilesView) -> FloatArray:
+        """Return until when each file is kept, h since the start; inf for ever.
+
+        A file whose time is not after it was brought is never stored.
+        """
+        ...
+
+
+@runtime_checkable
+class EducationPolicy(Protocol):
+    """Changes how often users forget to release; asked once for each day."""
+
+    def forget_frac(self, day: date, forget_frac: float) -> float:
+        """Return the probability to forget on a day, from the one without the policy."""
+        ...
+
+
 @dataclass(frozen=True)
 class Policies:
     """One policy of each kind, as a scenario composes them."""
@@ -140,3 +292,8 @@ class Policies:
     admission: AdmissionPolicy
     placement: PlacementPolicy
     idle: IdlePolicy
+    sharing: SharingPolicy
+    nodes: NodesPolicy
+    serving: ServingPolicy
+    storage: StoragePolicy
+    education: EducationPolicy

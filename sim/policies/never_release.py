@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from sim.policies.base import IdleRelease, IdleView
+from sim.policies.base import IdleRelease, IdleView, Inert
 
 
 @dataclass(frozen=True)
-class NeverRelease:
+class NeverRelease(Inert):
     """Idle deployments stay until their users release them."""
 
     @property

@@ -19,14 +19,12 @@ from sim.policies.base import IdleRelease, IdleView, PoolView, RequestView
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
+from tests.configured import policies_data
 
 FOLDER = Path(conf.__path__[0]) / "policy"
 FILES = sorted(FOLDER.glob("*/*.yaml"))
-DEFAULT = {
-    "admission": {"_target_": "sim.policies.open_admission.OpenAdmission"},
-    "placement": {"_target_": "sim.policies.first_fit.FirstFit"},
-    "idle": {"_target_": "sim.policies.never_release.NeverRelease"},
-}
+ASKED = [f for f in FILES if f.parent.name in ("admission", "placement", "idle")]
+DEFAULT = policies_data(admission="none", placement="first_fit")
 STRICT = AutoRelease(24.0, 4.0, 0.0, 0.1, 0.2, 0.3, 0.5, 0.1, 0.5, date(2024, 6, 1))
 
 
@@ -65,7 +63,7 @@ def _built(file: Path):
     return getattr(policies, file.parent.name)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
+@pytest.mark.parametrize("file", ASKED, ids=lambda f: f"{f.parent.name}/{f.stem}")
 def test_policy_is_frozen_deterministic_and_picklable(file) -> None:
     """A policy would keep state, differ between calls, or not reach another process."""
     policy = pickle.loads(pickle.dumps(_built(file)))

@@ -13,10 +13,10 @@ from sim.engine.logs import Ended
 from sim.entities import Federation
 from sim.paths import with_value
 from sim.policies.auto_release import AutoRelease
-from sim.policies.base import IdlePolicy, Policies
+from sim.policies.base import IdlePolicy
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.never_release import NeverRelease
-from sim.policies.open_admission import OpenAdmission
+from sim.policies.plain import PLAIN
 from sim.runner import RunResult, RunSpec, run_once
 from tests import configured
 
@@ -65,7 +65,7 @@ def _free(federation: Federation) -> Federation:
 
 
 def _played(federation: Federation, idle: IdlePolicy) -> RunResult:
-    return run_once(RunSpec(federation, Policies(OpenAdmission(), HomeWithFailover(), idle), 4))
+    return run_once(RunSpec(federation, replace(PLAIN, placement=HomeWithFailover(), idle=idle), 4))
 
 
 def _gpu_h(result: RunResult) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -19,13 +20,13 @@ from sim.entities import Federation
 from sim.ledger import DEPLOYMENT, active_bursts, integrate
 from sim.paths import with_value
 from sim.policies.auto_release import AutoRelease
-from sim.policies.base import Policies
 from sim.policies.first_fit import FirstFit
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
 from sim.policies.never_release import NeverRelease
 from sim.policies.open_admission import OpenAdmission
+from sim.policies.plain import PLAIN
 from sim.runner import RunResult, RunSpec, run_once
 from sim.ticks import NEVER
 from sim.units import GRID_PER_H
@@ -94,7 +95,9 @@ IDLE = st.one_of(
         st.floats(0.0, 1.0), SHARES, SHARES, HOURS, st.just(QUOTA_SINCE),
     ),
 )  # fmt: skip
-POLICIES = st.builds(Policies, ADMISSIONS, PLACEMENTS, IDLE)
+POLICIES = st.builds(
+    replace, st.just(PLAIN), admission=ADMISSIONS, placement=PLACEMENTS, idle=IDLE
+)
 RUNS = st.builds(RunSpec, federations(), POLICIES, st.integers(0, 9))
 
 
