@@ -34,7 +34,7 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
         switching = Switching(loop, calendar, policies.nodes, bill)
     deployments = Deployments(loop, federation, plan, policies, pools, logs, switching)
     capacity = Capacity(loop, federation, plan, pools, deployments, bill, switching)
-    clusters = _clusters(loop, federation, plan, logs)
+    clusters = _clusters(loop, federation, plan, policies, logs)
     capacity.begin()
     for cluster in clusters:
         cluster.begin()
@@ -50,13 +50,12 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
 
 
 def _clusters(
-    loop: Loop, federation: Federation, plan: Plan, logs: Logs
+    loop: Loop, federation: Federation, plan: Plan, policies: Policies, logs: Logs
 ) -> list[HostingCluster]:
     """Set up the clusters with what is hosted on each."""
     of = {key: federation.applications[h.application].cluster for key, h in plan.hosted.items()}
-    return [
-        HostingCluster(
-            loop, federation, name, {k: h for k, h in plan.hosted.items() if of[k] == name}, logs
-        )
-        for name in federation.clusters
-    ]
+    clusters = []
+    for name in federation.clusters:
+        hosted = {key: h for key, h in plan.hosted.items() if of[key] == name}
+        clusters.append(HostingCluster(loop, federation, name, hosted, policies, logs))
+    return clusters

@@ -60,8 +60,9 @@ def shut_down_after(cluster: Cluster, idle: int, boot: int, which: range, now: i
     nodes = cluster.nodes
     for node in which:
         nodes.idle[node], nodes.boot[node] = idle, boot
+        nodes.empty_set[node] = 0  # an event that is on the agenda may come too late now
         if nodes.used[node] == 0 and nodes.boot_at[node] < NEVER:
-            nodes.empty_since[node], nodes.empty_set[node] = now, 0
+            nodes.empty_since[node] = now
             watch_empty(cluster, node)
 
 
