@@ -93,7 +93,7 @@ DEPLOYMENTS = Table(
         _c("gpus", "int64", "GPU", "whole GPUs held"),
         _c("cores", "int64", "core", "cores reserved"),
         _c("requested_h", "float64", "h", "when it was asked for, since the start of the project"),
-        _c("started_h", "float64", "h", "when it started, on a node that had booted; missing if withdrawn"),
+        _c("started_h", "float64", "h", "when it started, its node being up; missing if withdrawn"),
         _c("last_active_h", "float64", "h", "end of the last burst"),
         _c("released_h", "float64", "h", "when it was released, withdrawn or cut by the horizon"),
         _c("released_why", "str", "-", "why it ended: released promptly, released late, "
