@@ -12,7 +12,8 @@ from analysis.storing import write_atomically
 from sim.ensemble import run_many
 from sim.runner import RunResult, RunSpec
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 CHUNK = 60  # runs kept at a time: a few seconds of work
 
 
@@ -37,7 +38,9 @@ def run_in_chunks(
     Returns:
         What was kept of each run, in order.
     """
-    return in_chunks(specs, runs, lambda left: run_many(left, keep, jobs, 4), folder, advance, CHUNK)
+    return in_chunks(
+        specs, runs, lambda left: run_many(left, keep, jobs, batch=4), folder, advance, CHUNK
+    )
 
 
 def in_chunks(

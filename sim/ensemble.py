@@ -14,7 +14,8 @@ from joblib import Parallel, delayed
 from sim.errors import EngineError
 from sim.runner import RunResult, RunSpec, run_once
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 def run_many(

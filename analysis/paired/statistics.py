@@ -128,7 +128,8 @@ def better(a: FloatArray, b: FloatArray, sample: Sample, lower: bool) -> tuple[f
     """Return the probabilities that a is better than b, and that they are equal.
 
     Args:
-        a, b: A criterion of two variants, shape (worlds,); worlds without it are left out.
+        a: A criterion of a variant, shape (worlds,); worlds without it are left out.
+        b: The same of another one.
         sample: The worlds.
         lower: Whether lower is better.
     """
@@ -209,7 +210,8 @@ def rank_correlation(x: FloatArray, y: FloatArray) -> tuple[float, float, float]
     """Return Spearman's rank correlation with its confidence limits.
 
     Args:
-        x, y: Shape (draws,).
+        x: Shape (draws,).
+        y: Same shape.
 
     Returns:
         Correlation and limits by Fisher's transformation; NaN where one of them does not vary or

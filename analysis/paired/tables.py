@@ -41,7 +41,6 @@ VARIANTS = Table(
         Column("baseline", "bool", "-", "whether the others are compared with it"),
         Column("series", "str", "-", "curve that it belongs to; may be empty"),
         _f("at", "see the scenario's axis", "where it lies on the axis"),
-        Column("policies", "str", "-", "what differs from the baseline's policies"),
     ),
 )
 
@@ -146,8 +145,9 @@ FRONT = Table(
         *_spread("saved_", "GPU-h", "GPU-h saved"),
         *_spread("user_h_", "user-h",
                  "the additional cost to users: waiting, set-up and lost computing"),
-        Column("on_front", "bool", "-", "whether no other variant is better in both means"),
-        _f("probability", "probability", "share of worlds in which no other is better in both"),
+        Column("on_front", "bool", "-",
+               "whether no other variant is at least as good in both means and better in one"),
+        _f("probability", "probability", "share of worlds in which it is on the world's front"),
     ),
 )  # fmt: skip
 
