@@ -21,6 +21,18 @@ from analysis.certainty import idle_sentences
 from analysis.cli import composed
 from analysis.paired.brief import brief
 from analysis.paired.brief_words import Comparison
+from analysis.paired.tables import (
+    DIFFERENCES,
+    FRONT,
+    LEVELS,
+    PRECISION,
+    PRICES,
+    REGRET,
+    RUNS,
+    SENSITIVITY,
+    VARIANTS,
+    WORLDS,
+)
 from analysis.progress import say
 from analysis.storing import write_json, write_text
 from analysis.verbs import compare
@@ -32,8 +44,7 @@ MAIN = "auto_release"
 OTHERS = ("node_scale_down", "all_green")  # as far as they ship
 DRAWS = 60  # posterior draws of each reading; assumed: enough for quantiles of 5 and 95 %
 TABLES = (
-    "variants", "differences", "front", "prices", "regret", "levels", "worlds", "sensitivity",
-    "precision",
+    VARIANTS, DIFFERENCES, FRONT, PRICES, REGRET, LEVELS, WORLDS, SENSITIVITY, PRECISION,
 )  # fmt: skip
 FACTS, FIGURES, PAGE = "run.json", "figures", "brief.md"
 
@@ -45,7 +56,7 @@ def make(
 
     Args:
         federation: A packaged federation.
-        names: Scenarios, the one that the brief is about first.
+        names: Scenarios, packaged or paths of YAML files; the one that the brief is about first.
         draws: Posterior draws.
         home: Where the brief, its tables and figures go; what is there is replaced.
         more: Further overrides of `aiaas compare`.
@@ -58,6 +69,7 @@ def make(
     for path in scenarios.packaged().values():
         scenarios.register(path)
     compile_kernel()
+    names = [scenarios.register(Path(n)) if n.endswith(".yaml") else n for n in names]
     runs = {}
     for name in names:
         say(f"policy brief: {name}")
@@ -73,8 +85,8 @@ def make(
 def publish(run: Path, home: Path, federation: str, scenario: str) -> None:
     """Copy what the brief reads of a finished comparison, and write down what it was."""
     home.mkdir(parents=True)
-    for name in TABLES:
-        shutil.copy(run / f"{name}.csv", home / f"{name}.csv")
+    for table in TABLES:
+        shutil.copy(run / table.file, home / table.file)
     shutil.copytree(run / FIGURES, home / FIGURES)
     write_json(_facts(run, federation, scenario), home / FACTS)
 
@@ -83,14 +95,14 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
     """Return what the brief says of a run beyond its tables; no path of this machine."""
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     asked = manifest["config"]["scenario"]
-    played = pd.read_parquet(run / "runs.parquet", columns=["idle", "hypothesis", "draw",
-                                                            "replicate"]).drop_duplicates()
+    world = ["idle", "hypothesis", "draw", "replicate"]
+    played = pd.read_parquet(run / RUNS.file, columns=world).drop_duplicates()
     first = played[played["idle"] == played["idle"].iloc[0]]
     readings = list(dict.fromkeys(first["hypothesis"]))
     posterior = read_posterior(federations.packaged()[federation] / "posterior")
     return {
         "federation": federation, "scenario": scenario, "question": asked["question"],
-        "period": str(pd.read_csv(run / "worlds.csv")["period"].iloc[-1]),
+        "period": str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1]),
         "uncertain": asked.get("uncertain") or {},
         "idleness": idle_sentences(posterior, readings),
         "config_hash": manifest["config_hash"], "seed": manifest["seed"],
@@ -102,7 +114,7 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
 
 def read(home: Path) -> Comparison:
     """Read a published comparison."""
-    tables = {name: pd.read_csv(home / f"{name}.csv", keep_default_na=True) for name in TABLES}
+    tables = {table.file: pd.read_csv(home / table.file) for table in TABLES}
     return Comparison(tables, json.loads((home / FACTS).read_text(encoding="utf-8")))
 
 

@@ -16,6 +16,7 @@ from analysis.paired.brief_words import Comparison, idles_said, listed, number
 from analysis.paired.figures import PRICE, shown_variant
 from analysis.paired.figures_look import idle_word
 from analysis.paired.figures_tables import ALL
+from analysis.paired.tables import DIFFERENCES, PRICES, SENSITIVITY, VARIANTS
 from analysis.report import markdown_table
 from analysis.wording import under
 
@@ -74,33 +75,26 @@ def _answer(main: Comparison) -> str:
     """Give question and answer in three sentences, for the first and the last variant."""
     extremes = list(dict.fromkeys([main.variants[0], main.variants[-1]]))
     saves = "; ".join(f"`{v}` {_saves(main, v)}" for v in extremes)
-    takes = "; ".join(f"`{v}` interrupts {_interrupts(main, v)}" for v in extremes)
+    cuts = "; ".join(f"`{v}` {_interrupts(main, v)}" for v in extremes)
     return (
         f"## Question and answer\n\n**{main.facts['question']}**\n\n"
-        f"In {main.facts['period']} {saves}. {takes}. {_provisioned(main)}"
+        f"In {main.facts['period']} {saves}. Deployments taken from users who had work left: "
+        f"{cuts}. {_provisioned(main)}"
     )
 
 
 def _saves(main: Comparison, variant: str) -> str:
     """Say what a variant saves under the least and the most idleness."""
-    parts = []
-    for idle in _ends(main):
-        gained = main.saved(HELD, variant, idle)
-        said = gained.said("saves", "costs", f"saves no {HELD} GPU-h")
-        share = f" ({main.saved_percent(HELD, variant, idle)} % of what is held)"
-        parts.append(f"{said}{'' if gained.none else share} under {idle_word(idle)}")
-    return " and ".join(parts)
+    gained = {i: main.saved(HELD, variant, i) for i in _ends(main)}
+    said = [f"{g.said('saves', 'costs', f'saves no {HELD} GPU-h')} under {idle_word(i)}"
+            for i, g in gained.items()]
+    return " and ".join(said)
 
 
 def _interrupts(main: Comparison, variant: str) -> str:
-    """Say how many users a variant interrupts, and what it costs them, at the extremes."""
-    parts = []
-    for idle in _ends(main):
-        cost = main.change("user_h", variant, idle)
-        said = cost.said("costs users", "spares users", "costs users nothing")
-        parts.append(f"{main.change('interruptions', variant, idle)} deployments with work left "
-                     f"and {said} under {idle_word(idle)}")
-    return " and ".join(parts)
+    """Say how many users a variant interrupts at the extremes."""
+    return " and ".join(f"{main.change('interruptions', variant, i)} under {idle_word(i)}"
+                        for i in _ends(main))
 
 
 def _provisioned(main: Comparison) -> str:
@@ -143,7 +137,7 @@ def _laid_out(rows: Sequence[Mapping[str, object]]) -> str:
 
 def shown(main: Comparison) -> str:
     """Return the variant that examples are given for: best at `PRICE` under most priors."""
-    return shown_variant(main.tables["prices"], main.tables["variants"])
+    return shown_variant(main.tables[PRICES.file], main.tables[VARIANTS.file])
 
 
 def _depends(main: Comparison, figures: Mapping[str, str]) -> str:
@@ -175,7 +169,7 @@ def _depends(main: Comparison, figures: Mapping[str, str]) -> str:
 
 def sensitivities(main: Comparison, variant: str) -> str:
     """Return correlations of the GPU-h saved: a row each parameter, a column each idle prior."""
-    table = main.tables["sensitivity"]
+    table = main.tables[SENSITIVITY.file]
     mine = table[(table["ledger"] == HELD) & (table["variant"] == variant)]
     mine = mine.dropna(subset=["correlation"])
     if not len(mine):
@@ -245,7 +239,7 @@ def _unchanged(main: Comparison, figures: Mapping[str, str]) -> str:
 
 def _sites(main: Comparison) -> str:
     """Give percent saved at each site for the example."""
-    variant, table = shown(main), main.tables["differences"]
+    variant, table = shown(main), main.tables[DIFFERENCES.file]
     mine = table[(table["criterion"] == "gpu_allocated") & (table["measure"] == "percent")
                  & (table["hypothesis"] == main.reading) & (table["variant"] == variant)]
     places = dict.fromkeys(mine.dropna(subset=["p50"])["site"])

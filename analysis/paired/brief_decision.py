@@ -14,8 +14,8 @@ import pandas as pd
 
 from analysis.paired.brief_words import Comparison, number
 from analysis.paired.figures_look import idle_word
+from analysis.paired.tables import PRICES, REGRET
 from analysis.report import markdown_table
-
 
 MEASURE = (
     "Measure that first: a few weeks of utilisation of each GPU say more about it than totals."
@@ -49,7 +49,7 @@ class Range:
 
 def ranges(comparison: Comparison, ledger: str, idle: str) -> list[Range]:
     """Return which variant is best at which price under one prior of idleness."""
-    rows = comparison.tables["prices"]
+    rows = comparison.tables[PRICES.file]
     rows = rows[(rows["hypothesis"] == comparison.reading) & (rows["ledger"] == ledger)
                 & (rows["idle"] == idle)]
     return [Range(str(r.variant), float(r.from_price), float(r.to_price))
@@ -80,16 +80,17 @@ def price_table(comparison: Comparison, ledger: str) -> str:
     The last column has the variant whose mean regret under the worst of the priors of idleness is
     the least.
     """
-    rows = comparison.tables["regret"]
+    rows = comparison.tables[REGRET.file]
     rows = rows[(rows["hypothesis"] == comparison.reading) & (rows["ledger"] == ledger)]
     lines = []
     for price, mine in rows.groupby("price"):
         worst = mine.groupby("variant", sort=False)["regret_mean"].max()
         line = {"price of an interruption (GPU-h)": number(float(price))}  # type: ignore[arg-type]
         for idle in comparison.idles:
-            line[f"best, {idle_word(idle)}"] = best_at(comparison, ledger, float(price), idle)  # type: ignore[arg-type]
+            best = best_at(comparison, ledger, float(price), idle)  # type: ignore[arg-type]
+            line[f"best, {idle_word(idle)}"] = f"`{best}`"
         least = str(worst.idxmin())
-        line["least regret under the worst"] = f"{least} ({number(float(worst.min()))} GPU-h)"
+        line["least regret under the worst"] = f"`{least}` ({number(float(worst.min()))} GPU-h)"
         lines.append(line)
     return markdown_table(pd.DataFrame(lines))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from analysis.paired.brief_words import Comparison, listed, number
 from analysis.paired.figures_look import idle_word
+from analysis.paired.tables import PRECISION, WORLDS
 from analysis.wording import thousands
 
 
@@ -32,7 +33,7 @@ def caveats(main: Comparison, idleness: Sequence[str]) -> str:
 
 def _totals(main: Comparison) -> str:
     """Say how well totals stay the same under the priors of idleness."""
-    worlds = main.tables["worlds"]
+    worlds = main.tables[WORLDS.file]
     parts = []
     for idle in main.idles:
         rows = worlds[worlds["idle"] == idle]
@@ -57,7 +58,7 @@ def _assumed(main: Comparison) -> str:
 
 def _known(main: Comparison) -> str:
     """Say how well means are known."""
-    rows = main.tables["precision"]
+    rows = main.tables[PRECISION.file]
     return ("Mean differences in allocated GPU-h are known to "
             f"±{number(100.0 * float(rows['half_width'].max()))} % of the baseline's mean or "
             "better (90 % confidence, over all variants and priors of idleness).")

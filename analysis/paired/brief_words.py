@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.frames import AVERAGED, headline_hypothesis
 from analysis.paired import figures_tables as chosen
 from analysis.paired.figures_look import idle_word
+from analysis.paired.tables import DIFFERENCES, FRONT, LEVELS, VARIANTS, WORLDS
 from analysis.wording import thousands
 from sim.errors import DataError
 
@@ -82,7 +83,7 @@ class Comparison:
     """A finished comparison, as the brief reads it.
 
     Args:
-        tables: By the stem of their file (`paired.tables`).
+        tables: By their file (`paired.tables`).
         facts: Of the run: question, axis, months, config_hash and the like.
     """
 
@@ -92,33 +93,33 @@ class Comparison:
     @property
     def reading(self) -> str:
         """The reading of the report that numbers belong to: the average where there is one."""
-        return headline_hypothesis(self.tables["front"])
+        return headline_hypothesis(self.tables[FRONT.file])
 
     @property
     def readings(self) -> list[str]:
         """The readings but the average."""
-        names = self.tables["front"]["hypothesis"]
+        names = self.tables[FRONT.file]["hypothesis"]
         return [str(n) for n in dict.fromkeys(names) if n != AVERAGED]
 
     @property
     def idles(self) -> list[str]:
         """The priors of idleness, the least idle first."""
-        shares = {i: self.idle_share(i).p50 for i in dict.fromkeys(self.tables["front"]["idle"])}
+        shares = {i: self.idle_share(i).p50 for i in dict.fromkeys(self.tables[FRONT.file]["idle"])}
         return sorted(shares, key=lambda i: shares[i])
 
     @property
     def baseline(self) -> str:
         """The variant that others are compared with."""
-        return chosen.baseline_of(self.tables["variants"])
+        return chosen.baseline_of(self.tables[VARIANTS.file])
 
     @property
     def variants(self) -> list[str]:
         """The others."""
-        return chosen.others_of(self.tables["variants"])
+        return chosen.others_of(self.tables[VARIANTS.file])
 
     def idle_share(self, idle: str) -> Effect:
         """Return the idle share of held GPU time in the baseline's months to come, %."""
-        rows = self.tables["worlds"]
+        rows = self.tables[WORLDS.file]
         rows = rows[(rows["idle"] == idle) & (rows["period"] == rows["period"].iloc[-1])]
         rows = rows[rows["hypothesis"] == headline_hypothesis(rows)]
         values = (100.0 * float(rows[f"idle_share_{q}"].iloc[0]) for q in QUANTILES)
@@ -127,7 +128,7 @@ class Comparison:
     def saved(self, ledger: str, variant: str, idle: str, reading: str = "") -> Effect:
         """Return the GPU-h of a ledger that a variant saves."""
         key = {"hypothesis": reading or self.reading, "idle": idle, "variant": variant}
-        row = _one(self.tables["front"], {**key, "ledger": ledger})
+        row = _one(self.tables[FRONT.file], {**key, "ledger": ledger})
         return Effect(*(float(row[f"saved_{q}"]) for q in QUANTILES), "GPU-h")
 
     def saved_percent(self, ledger: str, variant: str, idle: str, site: str = "all") -> Effect:
@@ -139,15 +140,16 @@ class Comparison:
         measure: str = "difference",
     ) -> Effect:  # fmt: skip
         """Return the difference of a criterion; in its unit or in percent."""
-        key = {"hypothesis": self.reading, "idle": idle, "variant": variant, "site": site}
-        row = _one(self.tables["differences"], {**key, "criterion": criterion, "measure": measure})
+        key = {"hypothesis": self.reading, "idle": idle, "variant": variant, "site": site,
+               "criterion": criterion, "measure": measure}
+        row = _one(self.tables[DIFFERENCES.file], key)
         unit = "%" if measure == "percent" else str(row["unit"])
         return Effect(*(float(row[q]) for q in QUANTILES), unit)
 
     def level(self, criterion: str, variant: str, idle: str, column: str = "mean") -> float:
         """Return the mean over worlds of a criterion, all sites."""
         key = {"hypothesis": self.reading, "idle": idle, "variant": variant, "site": "all"}
-        return float(_one(self.tables["levels"], {**key, "criterion": criterion})[column])
+        return float(_one(self.tables[LEVELS.file], {**key, "criterion": criterion})[column])
 
 
 def _one(table: pd.DataFrame, key: Mapping[str, str]) -> pd.Series:

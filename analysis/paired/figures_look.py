@@ -16,18 +16,18 @@ from analysis.figure_style import BLACK, COLOURS, FONT_PT, GREY, LINES, MARKERS,
 from analysis.figure_tables import tick_text
 
 INTERVAL = "median, 90 % interval over worlds"
-POSTERIOR = "posterior"
+WORDS = {"posterior": "idleness as calibrated", "literature": "idleness as in literature"}
 GRID = "#E5E5E5"
 STEPS = [1, 2, 2.5, 5, 10]  # of ticks
 
 
 def idle_word(name: str) -> str:
-    """Name a prior of idleness.
+    """Name a prior of idleness in a sentence or over a panel.
 
     >>> idle_word("high"), idle_word("posterior")
     ('high idleness', 'idleness as calibrated')
     """
-    return "idleness as calibrated" if name == POSTERIOR else f"{name} idleness"
+    return WORDS.get(name, f"{name} idleness")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ MOVED = {  # criterion: what its difference is called
     "interruptions": "more interruptions",
     "lost_gpu_h": "more lost work",
     "wait_p50": "change of median wait",
+    "wait_mean": "change of mean wait",
 }
 SAVED = "saved, {}"  # ledger
 
@@ -66,6 +67,8 @@ def saved_percent(differences: pd.DataFrame, everywhere: bool) -> pd.DataFrame:
 def differences(table: pd.DataFrame, front: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Return what the forest plot shows: GPU-h saved, then what it costs users.
 
+    The mean wait stands for the median wait where that moves in no world.
+
     Args:
         table: `differences.csv`.
         front: `front.csv`.
@@ -75,7 +78,9 @@ def differences(table: pd.DataFrame, front: pd.DataFrame, names: list[str]) -> p
         Columns `INTERVALS`.
     """
     moved = _chosen(table, list(MOVED), "difference")
-    moved = moved[moved["site"] == ALL]
+    moved = moved[(moved["site"] == ALL) & moved["variant"].isin(names)]
+    median = moved.loc[moved["criterion"] == "wait_p50", QUANTILES].fillna(0.0)
+    moved = moved[moved["criterion"] != ("wait_mean" if median.to_numpy().any() else "wait_p50")]
     moved = moved.assign(quantity=moved["criterion"].map(MOVED))[INTERVALS]
     out = pd.concat([saved(front), moved], ignore_index=True)
     order = [*(SAVED.format(ledger) for ledger in LEDGERS), *MOVED.values()]
@@ -157,7 +162,8 @@ def waits(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
         idle, hypothesis, variant, at_least_h, share.
     """
     require(table, [*KEYS, "from_h", "share"], "waits")
-    rows = headline(table).sort_values("from_h", ascending=False, kind="stable")
+    rows = headline(table).dropna(subset=["share"])
+    rows = rows.sort_values("from_h", ascending=False, kind="stable")
     longer = rows.groupby(KEYS, sort=False)["share"].cumsum()
     rows = rows.assign(share=longer).rename(columns={"from_h": "at_least_h"})
     rows = rows[rows["variant"].isin(names)].sort_values("at_least_h", kind="stable")

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from analysis.figure_style import (
     BLACK,
@@ -48,7 +48,7 @@ def draw_monthly(table: pd.DataFrame, folder: Path, name: str, begins: float | N
     idles = list(dict.fromkeys(table["idle"]))
     variants = list(dict.fromkeys(table["variant"]))
     figure = new_figure(WIDE_IN, 0.7 + 1.5 * len(variants))
-    panels = figure.subplots(len(variants), len(idles), squeeze=False, sharex=True, sharey="col")
+    panels = figure.subplots(len(variants), len(idles), squeeze=False, sharex=True, sharey=True)
     for line, variant in zip(panels, variants, strict=True):
         for axes, idle in zip(line, idles, strict=True):
             mine = table[(table["idle"] == idle) & (table["variant"] == variant)]
@@ -60,8 +60,8 @@ def draw_monthly(table: pd.DataFrame, folder: Path, name: str, begins: float | N
     for axes, idle in zip(panels[0], idles, strict=True):
         axes.set_title(idle_word(idle), fontsize=FONT_PT, loc="right")
     for axes in panels[-1]:
-        quantity_axis(axes, ticks=5)
         axes.set_xlabel("project month", fontsize=FONT_PT)
+    quantity_axis(panels[0][0], ticks=5)
     handles: list = [Line2D([], [], color=LEDGER_COLOURS[n], linewidth=1.3, label=f"{n}, median")
                      for n in LEDGER_COLOURS]
     handles.append(Patch(facecolor=GREY, alpha=0.3, label="90 % interval over worlds"))
@@ -103,6 +103,8 @@ def draw_waits(table: pd.DataFrame, folder: Path, name: str, look: Palette) -> P
             axes.plot(mine["at_least_h"], 100.0 * mine["share"], color=look.colour(variant),
                       linestyle=look.line(variant), linewidth=1.2)
         axes.set_xscale("log")
+        axes.set_xlim(right=_end(waited))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
         axes.set_xlabel("x, hours of waiting", fontsize=FONT_PT)
         titled(axes, idle_word(idle))
@@ -112,6 +114,12 @@ def draw_waits(table: pd.DataFrame, folder: Path, name: str, look: Palette) -> P
                for n in look.names]
     key_above(figure, handles, 6)
     return save(figure, table, folder, name)
+
+
+def _end(waited: pd.DataFrame) -> float:
+    """Return where the axis of waits ends: beyond the longest, or else at the last bin."""
+    longest = waited.loc[waited["share"] > 0.0, "at_least_h"]
+    return 2.0 * float(longest.max() if len(longest) else waited["at_least_h"].max())
 
 
 def draw_sites(table: pd.DataFrame, folder: Path, name: str) -> Path:
@@ -125,6 +133,7 @@ def draw_sites(table: pd.DataFrame, folder: Path, name: str) -> Path:
     idles = list(dict.fromkeys(table["idle"]))
     quantities = list(dict.fromkeys(table["quantity"]))
     names, places = list(dict.fromkeys(table["variant"])), list(dict.fromkeys(table["site"]))
+    most = 10.0 * max(1.0, np.ceil(table["p50"].max() / 10.0))
     words = ["all sites" if place == ALL else place for place in places]
     figure = new_figure(WIDE_IN, 0.5 + len(quantities) * (0.95 + CELL_IN * len(names)))
     panels = figure.subplots(len(quantities), len(idles), squeeze=False, sharey=True)
@@ -132,7 +141,8 @@ def draw_sites(table: pd.DataFrame, folder: Path, name: str) -> Path:
         for axes, idle in zip(line, idles, strict=True):
             mine = table[(table["idle"] == idle) & (table["quantity"] == quantity)]
             cells = mine.pivot(index="variant", columns="site", values="p50")
-            shown = _cells(axes, cells.reindex(index=names, columns=places).to_numpy(float))
+            values = cells.reindex(index=names, columns=places).to_numpy(float)
+            shown = _cells(axes, values, most)
             axes.set_xticks(range(len(places)), words, fontsize=SMALL_PT, rotation=30,
                             ha="right", rotation_mode="anchor")
             axes.set_yticks(range(len(names)), names, fontsize=SMALL_PT)
@@ -143,13 +153,13 @@ def draw_sites(table: pd.DataFrame, folder: Path, name: str) -> Path:
     return save(figure, table, folder, name)
 
 
-def _cells(axes: Axes, values: np.ndarray):  # type: ignore[no-untyped-def]
-    """Draw one panel; returns what the colour bar explains."""
-    shown = axes.imshow(values, cmap="Blues", vmin=0.0, vmax=100.0, aspect="auto")
+def _cells(axes: Axes, values: np.ndarray, most: float):  # type: ignore[no-untyped-def]
+    """Draw one panel, colours up to `most`; returns what the colour bar explains."""
+    shown = axes.imshow(values, cmap="Blues", vmin=0.0, vmax=most, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        text = "-" if np.isnan(value) else f"{value:.0f}".replace("-0", "0")
+        text = "-" if np.isnan(value) else f"{round(value) + 0:d}"
         axes.text(j, i, text, ha="center", va="center", fontsize=SMALL_PT,
-                  color="white" if value > 100.0 * DARK else BLACK)
+                  color="white" if value > DARK * most else BLACK)
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)

@@ -24,7 +24,7 @@ SPREAD = {"p05": 0.5, "p50": 1.0, "p95": 1.8, "mean": 1.1}
 
 
 def tables() -> dict[str, pd.DataFrame]:
-    """Return the tables that figures and the brief read, by the stem of their file."""
+    """Return the tables that figures and the brief read, by their file."""
     made = {
         declared.VARIANTS: _variants(), declared.DIFFERENCES: _differences(),
         declared.FRONT: _front(), declared.PRICES: _prices(), declared.MONTHLY: _monthly(),
@@ -32,7 +32,7 @@ def tables() -> dict[str, pd.DataFrame]:
         declared.SENSITIVITY: _sensitivity(), declared.REGRET: _regret(),
         declared.PRECISION: _precision(),
     }  # fmt: skip
-    return {table.file.partition(".")[0]: _framed(table, rows) for table, rows in made.items()}
+    return {table.file: _framed(table, rows) for table, rows in made.items()}
 
 
 def _framed(table: Table, rows: list[dict[str, object]]) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def _framed(table: Table, rows: list[dict[str, object]]) -> pd.DataFrame:
     assert not unknown, unknown
     for column in table.columns:
         if column.name not in frame:
-            assert column.dtype == "float64" or column.name == "policies", (table.file, column.name)
+            assert column.dtype == "float64", (table.file, column.name)
             frame[column.name] = float("nan")
     return table.frame(frame.to_dict("series"))
 
