@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.paired.brief_decision import price_table, recommendation
 from analysis.paired.brief_limits import caveats, provenance
-from analysis.paired.brief_words import Comparison, idles_said, listed, number
+from analysis.paired.brief_words import Comparison, idles_said, listed, number, said_once
 from analysis.paired.figures import PRICE, shown_variant
 from analysis.paired.figures_look import idle_word
 from analysis.paired.figures_tables import ALL
@@ -21,6 +21,7 @@ from analysis.report import markdown_table
 from analysis.wording import under
 
 HELD, EXISTS = "allocated", "provisioned"
+LEADING = 4  # variants of a further comparison that are shown
 COSTS = {  # criterion: what it is in a table
     "wait_h": "waiting", "setup_h": "setting up", "lost_h": "computing again", "user_h": "in all",
 }  # fmt: skip
@@ -88,7 +89,7 @@ def _saves(main: Comparison, variant: str) -> str:
     gained = {i: main.saved(HELD, variant, i) for i in _ends(main)}
     said = [f"{g.said('saves', 'costs', f'saves no {HELD} GPU-h')} under {idle_word(i)}"
             for i, g in gained.items()]
-    return " and ".join(said)
+    return said_once(said, "saves")
 
 
 def _interrupts(main: Comparison, variant: str) -> str:
@@ -208,7 +209,8 @@ def _pays(main: Comparison, figures: Mapping[str, str]) -> str:
         for idle in main.idles
     ]  # fmt: skip
     return (
-        f"## Who pays\n\nUsers. What `{variant}` changes for them:\n\n{_laid_out(rows)}\n\n"
+        "## Who pays\n\nUsers. Who is interrupted pays by setting up and computing again; who "
+        f"queues gains where waiting falls. What `{variant}` changes:\n\n{_laid_out(rows)}\n\n"
         "What an interruption is worth is not for a model to say. At a stated price, the best is "
         "the one with the most allocated GPU-h saved less price times interruptions, in the mean "
         f"over worlds:\n\n{price_table(main, HELD)}\n\n"
@@ -263,7 +265,7 @@ def _other(name: str, other: Comparison) -> str:
             "interruptions": other.change("interruptions", variant, idle),
             "cost to users (user-h)": other.change("user_h", variant, idle),
         }
-        for variant in other.variants for idle in _ends(other)
+        for variant in _leading(other) for idle in _ends(other)
     ]  # fmt: skip
     best = []
     for idle in _ends(other):
@@ -273,9 +275,22 @@ def _other(name: str, other: Comparison) -> str:
         said = f"{gained} {EXISTS} GPU-h by `{variant}`"
         best.append(f"{none if gained.none else said} under {idle_word(idle)}")
     return (
-        f"## What else could be done: `{name}`\n\n{other.facts['question']} The most is saved by "
-        f"the median: {listed(best)}.\n\n{_laid_out(rows)}"
+        f"## What else could be done: `{name}`\n\n{other.facts['question']} The highest medians: "
+        f"{listed(best)}.{_left_out(other)}\n\n{_laid_out(rows)}"
     )
+
+
+def _leading(other: Comparison) -> list[str]:
+    """Return the variants that save most provisioned GPU-h where most is idle, in their order."""
+    idle = other.idles[-1]
+    ranked = sorted(other.variants, key=lambda v: -other.saved(EXISTS, v, idle).p50)
+    return [v for v in other.variants if v in ranked[:LEADING]]
+
+
+def _left_out(other: Comparison) -> str:
+    left = len(other.variants) - len(_leading(other))
+    shown = f" The {LEADING} that save most {EXISTS} GPU-h under {idle_word(other.idles[-1])}:"
+    return shown if left else ""
 
 
 def _recommends(main: Comparison, others: Mapping[str, Comparison]) -> str:

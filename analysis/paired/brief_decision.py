@@ -41,9 +41,9 @@ class Range:
         if self.low == 0.0 and np.isinf(self.high):
             return "at any price"
         if self.low == 0.0:
-            return f"below {number(self.high)} GPU-h"
+            return f"less than {number(self.high)} GPU-h"
         if np.isinf(self.high):
-            return f"above {number(self.low)} GPU-h"
+            return f"more than {number(self.low)} GPU-h"
         return f"between {number(self.low)} and {number(self.high)} GPU-h"
 
 

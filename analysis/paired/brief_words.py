@@ -43,8 +43,8 @@ class Effect:
 
     @property
     def certain(self) -> bool:
-        """Whether the interval lies on one side of zero."""
-        return self.p05 > 0.0 or self.p95 < 0.0
+        """Whether no end of the interval has another sign than the median."""
+        return self.p05 >= 0.0 or self.p95 <= 0.0
 
     def __str__(self) -> str:
         """Write median and interval without the unit; 0 where nothing changes."""
@@ -173,6 +173,17 @@ def listed(words: Sequence[str]) -> str:
     'a, b and c'
     """
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def said_once(parts: Sequence[str], verb: str) -> str:
+    """Join parts of a sentence that may start with the same verb, which is then said once.
+
+    >>> said_once(["saves 3 GPU-h", "saves 5 GPU-h"], "saves")
+    'saves 3 GPU-h and 5 GPU-h'
+    """
+    repeated = all(part.startswith(f"{verb} ") for part in parts)
+    rest = [part.removeprefix(f"{verb} ") if repeated else part for part in parts[1:]]
+    return listed([*parts[:1], *rest])
 
 
 def idles_said(comparison: Comparison) -> str:

@@ -18,7 +18,8 @@ source: assumed
 axis: idle time until the release (h)
 baseline: never
 uncertain:
-  policy.idle.keeps_frac: {distribution: logitnormal, median: 0.12, sigma: 0.6, unit: probability, source: assumed}
+  policy.idle.keeps_frac:
+    {distribution: logitnormal, median: 0.12, sigma: 0.6, unit: probability, source: assumed}
 variants:
   never: {}
   after-4h: {at: 4.0, policy: {idle: {option: auto_release, idle_h: 4.0}}}
