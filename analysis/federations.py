@@ -80,7 +80,7 @@ def register(folder: Path) -> str:
     """
     content: dict[str, Any] = {"folder": str(folder.resolve())}
     for part in PARTS:
-        content |= _plain(read_yaml(folder / part))
+        content |= plain(read_yaml(folder / part))
     name = folder.resolve().name
     ConfigStore.instance().store(group="federation", name=name, node=OmegaConf.create(content))
     return name
@@ -152,10 +152,10 @@ def _inner(path: Path, key: str) -> dict[str, Any]:
     return data[key]
 
 
-def _plain(data: Any) -> Any:
+def plain(data: Any) -> Any:
     """Turn dates into text, as the configuration library wants it."""
     if isinstance(data, dict):
-        return {k: _plain(v) for k, v in data.items()}
+        return {k: plain(v) for k, v in data.items()}
     if isinstance(data, list):
-        return [_plain(v) for v in data]
+        return [plain(v) for v in data]
     return data if isinstance(data, (str, int, float, bool, type(None))) else str(data)
