@@ -155,7 +155,7 @@ class PoolView(NamedTuple):
     Args:
         name: Name of the pool.
         weight: Its relative weight as a home.
-        gpus: GPUs of its nodes.
+        gpus: GPUs of its nodes, whether they are on or off.
         cores: Cores of its nodes. gpus_held, cores_held: In use.
         fits: Whether the request fits on one of its nodes now.
     """
