@@ -19,6 +19,7 @@ from analysis.paired import experiment as playing
 from analysis.paired.criteria import NAMES
 from analysis.paired.decisions import deciding
 from analysis.paired.experiment import Experiment, Rounds
+from analysis.paired.figures import begins, draw_all
 from analysis.paired.idleness import IdlePrior
 from analysis.paired.keeping import ALL, WAIT_EDGES_H, Keep
 from analysis.paired.playing import CALIBRATED, draws_of, idle_share
@@ -172,6 +173,10 @@ def execute(job: Job) -> Path:
             write = write_parquet if file.endswith(".parquet") else write_csv
             write(table, folder.path / file)
         serving = _serving(job, rounds, folder.path)
+        if serving is None:
+            of, calendar = job.experiment, setup.case.federation.calendar
+            since = begins(of.variants, of.baseline, calendar)
+            draw_all(tables, folder.path / "figures", scenario.axis, since)
     except BaseException as error:
         folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise

@@ -1,0 +1,198 @@
+"""The tables that figures of a comparison draw: rows of its own tables, selected and laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from analysis.frames import headline_hypothesis, require
+
+ALL = "all"  # sites together
+LEDGERS = ("allocated", "provisioned")
+QUANTILES = ["p05", "p50", "p95"]
+KEYS = ["idle", "hypothesis", "variant"]
+INTERVALS = [*KEYS, "quantity", "unit", *QUANTILES]
+MOVED = {  # criterion: what its difference is called
+    "interruptions": "more interruptions",
+    "lost_gpu_h": "more lost work",
+    "wait_p50": "change of median wait",
+    "wait_mean": "change of mean wait",
+}
+SAVED = "saved, {}"  # ledger
+
+
+def headline(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the average over readings where there is one, or of the first reading."""
+    return table[table["hypothesis"] == headline_hypothesis(table)]
+
+
+def baseline_of(variants: pd.DataFrame) -> str:
+    """Return the variant that the others are compared with."""
+    return str(variants.loc[variants["baseline"], "variant"].iloc[0])
+
+
+def others_of(variants: pd.DataFrame) -> list[str]:
+    """Return the variants that are compared with the baseline, in the scenario's order."""
+    return [str(name) for name in variants.loc[~variants["baseline"], "variant"]]
+
+
+def saved(front: pd.DataFrame) -> pd.DataFrame:
+    """Return the GPU-h saved of each variant and ledger; columns `INTERVALS`."""
+    require(front, [*KEYS, "ledger", *(f"saved_{q}" for q in QUANTILES)], "front")
+    rows = headline(front).rename(columns={f"saved_{q}": q for q in QUANTILES})
+    quantity = [SAVED.format(ledger) for ledger in rows["ledger"]]
+    return rows.assign(quantity=quantity, unit="GPU-h")[INTERVALS]
+
+
+def saved_percent(differences: pd.DataFrame, everywhere: bool) -> pd.DataFrame:
+    """Return the GPU-h saved in percent of the baseline's: the difference with its sign turned.
+
+    Args:
+        differences: `differences.csv`.
+        everywhere: All sites together, or each by itself.
+
+    Returns:
+        Columns `INTERVALS` and site.
+    """
+    rows = _chosen(differences, [f"gpu_{ledger}" for ledger in LEDGERS], "percent")
+    rows = rows[(rows["site"] == ALL) == everywhere]
+    quantity = [SAVED.format(name.removeprefix("gpu_")) for name in rows["criterion"]]
+    turned = {"p05": -rows["p95"], "p50": -rows["p50"], "p95": -rows["p05"]}
+    out = rows.assign(quantity=quantity, unit="%", **turned)[[*INTERVALS, "site"]]
+    out[QUANTILES] += 0.0  # no negative zero
+    return out
+
+
+def differences(table: pd.DataFrame, front: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return what the forest plot shows: GPU-h saved, then what it costs users.
+
+    The mean wait stands for the median wait where that moves in no world.
+
+    Args:
+        table: `differences.csv`.
+        front: `front.csv`.
+        names: Variants in order.
+
+    Returns:
+        Columns `INTERVALS`.
+    """
+    moved = _chosen(table, list(MOVED), "difference")
+    moved = moved[(moved["site"] == ALL) & moved["variant"].isin(names)]
+    median = moved.loc[moved["criterion"] == "wait_p50", QUANTILES].fillna(0.0)
+    moved = moved[moved["criterion"] != ("wait_mean" if median.to_numpy().any() else "wait_p50")]
+    moved = moved.assign(quantity=moved["criterion"].map(MOVED))[INTERVALS]
+    out = pd.concat([saved(front), moved], ignore_index=True)
+    order = [*(SAVED.format(ledger) for ledger in LEDGERS), *MOVED.values()]
+    return _ordered(out[out["variant"].isin(names)], {"quantity": order, "variant": names})
+
+
+def _chosen(table: pd.DataFrame, criteria: list[str], measure: str) -> pd.DataFrame:
+    """Return rows of `differences.csv` of some criteria."""
+    columns = [*KEYS, "site", "criterion", "unit", "measure", *QUANTILES]
+    require(table, columns, "differences")
+    rows = headline(table)
+    return rows[rows["criterion"].isin(criteria) & (rows["measure"] == measure)]
+
+
+def _ordered(table: pd.DataFrame, orders: Mapping[str, list[str]]) -> pd.DataFrame:
+    """Sort rows by given orders of the values of columns; the rest stays as it was."""
+    places = pd.DataFrame({c: table[c].map(values.index) for c, values in orders.items()})
+    order = places.sort_values(list(orders), kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def front(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the ledgers of the front in which anything is saved, or all if none.
+
+    Args:
+        table: `front.csv`.
+        names: Variants in order.
+    """
+    rows = headline(table)
+    rows = rows[rows["variant"].isin(names)]
+    moved = [name for name, mine in rows.groupby("ledger") if (mine[_SAVED] != 0.0).any(axis=None)]
+    orders = {"ledger": list(LEDGERS), "variant": names}
+    return _ordered(rows[rows["ledger"].isin(moved or LEDGERS[:1])], orders)
+
+
+_SAVED = [f"saved_{q}" for q in QUANTILES]
+
+
+def savings(
+    differences: pd.DataFrame, front: pd.DataFrame, variants: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what is saved, in GPU-h and in percent, and interruptions, along the axis.
+
+    Only series with two or more variants at places of their own are on it, and only ledgers in
+    which anything is saved.
+
+    Returns:
+        Columns `INTERVALS`, series and at.
+    """
+    compared = variants[~variants["baseline"]].assign(series=variants["series"].fillna(""))
+    placed = [mine for _, mine in compared.groupby("series", sort=False)
+              if len(mine) > 1 and mine["at"].is_unique]
+    if not placed:
+        return pd.DataFrame(columns=[*INTERVALS, "series", "at"])
+    cuts = _chosen(differences, ["interruptions"], "difference")
+    cuts = cuts[cuts["site"] == ALL].assign(quantity=MOVED["interruptions"])[INTERVALS]
+    percent = saved_percent(differences, everywhere=True)[INTERVALS]
+    rows = pd.concat([saved(front), percent, cuts], ignore_index=True)
+    rows = rows.merge(pd.concat(placed)[["variant", "series", "at"]], on="variant")
+    moves = rows.groupby(["quantity", "unit"])["p95"].transform(lambda x: (x != 0.0).any())
+    keep = moves | (rows["quantity"] != SAVED.format("provisioned"))
+    return rows[keep].sort_values("at", kind="stable").reset_index(drop=True)
+
+
+def monthly(table: pd.DataFrame, before: str, after: str) -> pd.DataFrame:
+    """Return the GPUs of each ledger and month without a policy, and with one."""
+    rows = headline(table)
+    return _ordered(rows[rows["variant"].isin([before, after])], {"variant": [before, after]})
+
+
+def waits(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the share of requests that waited at least so long: shares of bins, added up.
+
+    Args:
+        table: `waits.csv`.
+        names: Variants in order.
+
+    Returns:
+        idle, hypothesis, variant, at_least_h, share.
+    """
+    require(table, [*KEYS, "from_h", "share"], "waits")
+    rows = headline(table).dropna(subset=["share"])
+    rows = rows.sort_values("from_h", ascending=False, kind="stable")
+    longer = rows.groupby(KEYS, sort=False)["share"].cumsum()
+    rows = rows.assign(share=longer).rename(columns={"from_h": "at_least_h"})
+    rows = rows[rows["variant"].isin(names)].sort_values("at_least_h", kind="stable")
+    return _ordered(rows, {"variant": names})[[*KEYS, "at_least_h", "share"]]
+
+
+def sites(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return percent of GPU-h saved at each site, of ledgers in which any is.
+
+    Args:
+        table: `differences.csv`.
+        names: Variants in order.
+
+    Returns:
+        Columns `INTERVALS` and site; all sites together come last. Missing where the baseline has
+        no GPU-h.
+    """
+    rows = pd.concat([saved_percent(table, everywhere=False),
+                      saved_percent(table, everywhere=True)], ignore_index=True)
+    rows = rows[rows["variant"].isin(names)]
+    known = rows.groupby("site")["p50"].transform(lambda x: x.notna().any())
+    moves = rows.groupby("quantity")["p95"].transform(lambda x: (x.fillna(0.0) != 0.0).any())
+    keep = moves | (rows["quantity"] == SAVED.format("allocated"))
+    return _ordered(rows[known & keep], {"variant": names})
+
+
+def prices(table: pd.DataFrame) -> pd.DataFrame:
+    """Return which variant is best at which price, of ledgers in which there is a choice."""
+    rows = headline(table)
+    several = rows.groupby("ledger")["variant"].transform("nunique") > 1
+    chosen = rows[several] if several.any() else rows[rows["ledger"] == LEDGERS[0]]
+    return _ordered(chosen, {"ledger": list(LEDGERS)})

@@ -1,0 +1,140 @@
+"""Plays the comparisons of the policy brief and writes it: `make brief`.
+
+Tables, figures and the brief go to docs/policy-brief/. Finished runs are kept, so that an
+interrupted brief goes on. `--check` only checks that the brief is what its tables say.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import federations, scenarios
+from analysis.calibration.shipped import read_posterior
+from analysis.certainty import idle_sentences
+from analysis.cli import composed
+from analysis.paired.brief import brief
+from analysis.paired.brief_words import Comparison
+from analysis.paired.tables import (
+    DIFFERENCES,
+    FRONT,
+    LEVELS,
+    PRECISION,
+    PRICES,
+    REGRET,
+    RUNS,
+    SENSITIVITY,
+    VARIANTS,
+    WORLDS,
+)
+from analysis.progress import say
+from analysis.storing import write_json, write_text
+from analysis.verbs import compare
+from analysis.warmup import compile_kernel
+
+HOME = Path("docs") / "policy-brief"
+FEDERATION = "imagine"
+MAIN = "auto_release"
+OTHERS = ("node_scale_down", "all_green")  # as far as they ship
+DRAWS = 60  # posterior draws of each reading; assumed: enough for quantiles of 5 and 95 %
+TABLES = (
+    VARIANTS, DIFFERENCES, FRONT, PRICES, REGRET, LEVELS, WORLDS, SENSITIVITY, PRECISION,
+)  # fmt: skip
+FACTS, FIGURES, PAGE = "run.json", "figures", "brief.md"
+
+
+def make(
+    federation: str, names: Sequence[str], draws: int, home: Path, more: Sequence[str] = ()
+) -> Path:
+    """Play comparisons and write the brief.
+
+    Args:
+        federation: A packaged federation.
+        names: Scenarios, packaged or paths of YAML files; the one that the brief is about first.
+        draws: Posterior draws.
+        home: Where the brief, its tables and figures go; what is there is replaced.
+        more: Further overrides of `aiaas compare`.
+
+    Returns:
+        Path of the brief.
+    """
+    for folder in federations.packaged().values():
+        federations.register(folder)
+    for path in scenarios.packaged().values():
+        scenarios.register(path)
+    compile_kernel()
+    names = [scenarios.register(Path(n)) if n.endswith(".yaml") else n for n in names]
+    runs = {}
+    for name in names:
+        say(f"policy brief: {name}")
+        asked = [f"federation={federation}", f"scenario={name}", f"draws={draws}", *more]
+        runs[name] = compare.execute(compare.prepare(composed("compare", asked)))
+    shutil.rmtree(home, ignore_errors=True)
+    for name, run in runs.items():
+        publish(run, home / name, federation, name)
+    write_text(written(home, names), home / PAGE)
+    return home / PAGE
+
+
+def publish(run: Path, home: Path, federation: str, scenario: str) -> None:
+    """Copy what the brief reads of a finished comparison, and write down what it was."""
+    home.mkdir(parents=True)
+    for table in TABLES:
+        shutil.copy(run / table.file, home / table.file)
+    shutil.copytree(run / FIGURES, home / FIGURES)
+    write_json(_facts(run, federation, scenario), home / FACTS)
+
+
+def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
+    """Return what the brief says of a run beyond its tables; no path of this machine."""
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    asked = manifest["config"]["scenario"]
+    world = ["idle", "hypothesis", "draw", "replicate"]
+    played = pd.read_parquet(run / RUNS.file, columns=world).drop_duplicates()
+    first = played[played["idle"] == played["idle"].iloc[0]]
+    readings = list(dict.fromkeys(first["hypothesis"]))
+    posterior = read_posterior(federations.packaged()[federation] / "posterior")
+    return {
+        "federation": federation, "scenario": scenario, "question": asked["question"],
+        "period": str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1]),
+        "uncertain": asked.get("uncertain") or {},
+        "idleness": idle_sentences(posterior, readings),
+        "config_hash": manifest["config_hash"], "seed": manifest["seed"],
+        "draws": manifest["config"]["draws"], "worlds": len(first),
+        "model_version": manifest["model_version"],
+        "commit": manifest["git"].get("sha", ""), "dirty": manifest["git"].get("dirty", False),
+    }  # fmt: skip
+
+
+def read(home: Path) -> Comparison:
+    """Read a published comparison."""
+    tables = {table.file: pd.read_csv(home / table.file) for table in TABLES}
+    return Comparison(tables, json.loads((home / FACTS).read_text(encoding="utf-8")))
+
+
+def written(home: Path, names: Sequence[str]) -> str:
+    """Return the brief from what was published."""
+    main, *others = ((name, read(home / name)) for name in names)
+    figures = {path.stem: path.relative_to(home).as_posix()
+               for path in sorted((home / names[0] / FIGURES).glob("*.png"))}
+    return brief(main[1], dict(others), main[1].facts["idleness"], figures)
+
+
+def main() -> None:
+    """Make the brief, or check it."""
+    names = [MAIN, *(name for name in OTHERS if name in scenarios.packaged())]
+    if sys.argv[1:] == ["--check"]:
+        if (HOME / PAGE).read_text(encoding="utf-8") != written(HOME, names):
+            sys.exit(f"{HOME / PAGE} does not say what its tables say: run `make brief`")
+        return
+    print(make(FEDERATION, names, DRAWS, HOME))
+
+
+if __name__ == "__main__":
+    main()
