@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import simpy
 
-from benchmarks.twin.deployments import Node, Process, Site, TwinDeployments
+from benchmarks.twin.deployments import Process, TwinDeployments
+from benchmarks.twin.sites import Node, Site
 from sim.engine.logs import Ended, Held, Logs
 from sim.entities import Federation
 from sim.growth import node_joins, nodes_wanted
@@ -63,7 +64,7 @@ class TwinCapacity:
         for _ in range(count):
             number = len(site.nodes)
             site.nodes.append(
-                Node(number, pool.gpus_per_node, pool.cores_per_node, pool.ram_gb_per_node)
+                Node(number, [1.0] * pool.gpus_per_node, pool.cores_per_node, pool.ram_gb_per_node)
             )
         if not site.out:
             self.bill(site, len(site.nodes))

@@ -4,53 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
 import simpy
 
+from benchmarks.twin.sites import Node, Site
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
-from sim.entities import Federation, Pool
+from sim.entities import Federation
 from sim.plan.world import Plan
 from sim.policies.base import IdleRelease, IdleView, Policies, PoolView, RequestView
 from sim.units import to_grid_h
 
 Process = Generator[simpy.Event, Any, None]
-
-
-@dataclass
-class Node:
-    """A node and what it has free."""
-
-    number: int
-    gpus: int
-    cores: int
-    ram_gb: int
-
-
-@dataclass
-class Site:
-    """A pool at work."""
-
-    name: str
-    pool: Pool
-    nodes: list[Node] = field(default_factory=list)
-    out: bool = False
-    closed: bool = False
-    gpus_held: int = 0
-    cores_held: int = 0
-    peak: tuple[int, int] = (0, 0)
-
-    def node_for(self, gpus: int, cores: int, ram_gb: int) -> Node | None:
-        """Return the fullest node with so much free."""
-        if self.out:
-            return None
-        fitting = [
-            n for n in self.nodes if n.gpus >= gpus and n.cores >= cores and n.ram_gb >= ram_gb
-        ]
-        return min(fitting, key=lambda n: (n.gpus, n.cores, n.ram_gb, n.number), default=None)
 
 
 @dataclass(eq=False)
@@ -62,6 +30,8 @@ class Ticket:
     part: int
     requested_h: float
     granted: simpy.Event
+    gpus: float
+    slowdown: float
     setup_h: float = 0.0
     held_back: bool = False
     deployment: Deployment | None = None
@@ -82,6 +52,7 @@ class Running:
 
     deployment: Deployment
     node: Node
+    gpus: list[int]
     process: simpy.Process | None = None
     idle: bool = False
 
@@ -109,6 +80,7 @@ class TwinDeployments:
         self.running: list[Running] = []
         self.r = SimpleNamespace(**{n: a.tolist() for n, a in vars(plan.requests).items()})
         self.gpus_of: Counter[int] = Counter()
+        self.phases = list(federation.phases)
         self.draws = plan.idleness()
         self.lost: set[int] = set()
 
@@ -127,16 +99,18 @@ class TwinDeployments:
         """Return the deployment that a returning user goes back to, if any."""
         if self.r.reuse_draw[index] >= self.demand.reuse_frac:
             return None
+        gpus, _ = self.shared(index)
         for one in reversed(self.running):
             held = one.deployment
             mine = held.user == self.r.user[index] and one.idle
-            if mine and held.gpus >= self.r.gpus[index] and held.cores >= self.r.cores[index]:
+            if mine and held.gpus >= gpus and held.cores >= self.r.cores[index]:
                 return one
         return None
 
     def request(self, index: int, first: int, part: int, setup_h: float = 0.0) -> Process:
         """Ask, wait as long as patience lasts, work."""
-        ticket = Ticket(index, first, part, self.env.now, self.env.event(), setup_h)
+        granted = self.env.event()
+        ticket = Ticket(index, first, part, self.env.now, granted, *self.shared(index), setup_h)
         self.waiting.append(ticket)
         self.serve(only=ticket)
         if ticket.deployment is None:
@@ -146,7 +120,7 @@ class TwinDeployments:
             self.waiting.remove(ticket)
             self.logs.withdrawn.append(
                 Withdrawn(
-                    self.name(ticket), self.r.user[index], self.r.gpus[index],
+                    self.name(ticket), self.r.user[index], ticket.gpus,
                     self.r.cores[index], ticket.requested_h, self.env.now, "patience ended",
                 )
             )
@@ -195,16 +169,16 @@ class TwinDeployments:
     def start(self, ticket: Ticket, site: Site, node: Node) -> None:
         """Put a deployment on a node and start its process."""
         gpus, cores, ram_gb = self.shape(ticket)
-        node.gpus -= gpus
+        mine = node.take(gpus)
         node.cores -= cores
         node.ram_gb -= ram_gb
         site.gpus_held, site.cores_held = site.gpus_held + gpus, site.cores_held + cores
         site.peak = (max(site.peak[0], site.gpus_held), max(site.peak[1], site.cores_held))
         ticket.deployment = Deployment(
             self.name(ticket), self.r.user[ticket.request], site.name, node.number, gpus,
-            cores, ram_gb, ticket.requested_h, self.env.now,
+            cores, ram_gb, ticket.requested_h, self.env.now, ticket.slowdown,
         )
-        one = Running(ticket.deployment, node)
+        one = Running(ticket.deployment, node, mine)
         self.logs.deployments.append(one.deployment)
         self.running.append(one)
         self.gpus_of[one.deployment.user] += gpus
@@ -225,14 +199,15 @@ class TwinDeployments:
                 while burst < self.r.burst_count[request]:
                     at = self.r.burst_first[request] + burst
                     cut, computing = self.env.now, True
-                    yield from self.stretch(one, at, self.r.burst_h[at], computing)
+                    length_h = to_grid_h(self.r.burst_h[at] * one.deployment.slowdown)
+                    yield from self.stretch(one, at, length_h, computing)
                     segment.end_h, computing = self.env.now, False
                     burst += 1
                     if burst < self.r.burst_count[request]:
                         due_h = self.env.now + self.r.gap_h[at]
                         yield from self.stretch(one, at, self.r.gap_h[at], computing)
                 one.idle = True
-                forgotten = self.r.forget_draw[request] < self.demand.forget_frac
+                forgotten = self.r.forget_draw[request] < self.forget_frac(request)
                 tail = self.r.hold_h if forgotten else self.r.prompt_h
                 yield from self.stretch(one, at, tail[request], computing)
                 ended = Ended.FORGOTTEN if forgotten else Ended.PROMPT
@@ -288,7 +263,7 @@ class TwinDeployments:
         held.released_h, held.ended = self.env.now, ended
         self.running.remove(one)
         self.gpus_of[held.user] -= held.gpus
-        one.node.gpus += held.gpus
+        one.node.give_back(one.gpus, held.gpus)
         one.node.cores += held.cores
         one.node.ram_gb += held.ram_gb
         site.gpus_held, site.cores_held = site.gpus_held - held.gpus, site.cores_held - held.cores
@@ -314,19 +289,38 @@ class TwinDeployments:
             if not one.idle:
                 one.deployment.segments[-1].end_h = self.calendar.horizon_h
 
-    def shape(self, ticket: Ticket) -> tuple[int, int, int]:
-        """Return GPUs, cores and GB of memory asked for."""
+    def shape(self, ticket: Ticket) -> tuple[float, int, int]:
+        """Return GPUs, cores and GB of memory that are needed."""
         index = ticket.request
-        return self.r.gpus[index], self.r.cores[index], self.r.ram_gb[index]
+        return ticket.gpus, self.r.cores[index], self.r.ram_gb[index]
+
+    def shared(self, index: int) -> tuple[float, float]:
+        """Return the GPUs that a request gets if it is made now, and the slowdown there."""
+        gpus = self.r.gpus[index]
+        said = self.policies.sharing.share(self.seen(index, gpus)) if gpus else None
+        return (gpus, 1.0) if said is None else (said.gpus, said.slowdown)
+
+    def forget_frac(self, index: int) -> float:
+        """Return the probability to forget for who asked on that day."""
+        day = self.calendar.day_at(self.r.arrival_h[index])
+        return self.policies.education.forget_frac(day, self.demand.forget_frac)
 
     def view(self, ticket: Ticket) -> RequestView:
-        """Return the request as policies see it."""
-        user = self.r.user[ticket.request]
-        gpus, cores, _ = self.shape(ticket)
-        held = self.gpus_of[user]
-        day = self.calendar.day_at(self.env.now)
-        draw = float(self.r.site_draw[ticket.request])
-        return RequestView(user, gpus, cores, held, day, draw)
+        """Return a ticket as policies see it."""
+        return self.seen(ticket.request, ticket.gpus)
+
+    def seen(self, index: int, gpus: float) -> RequestView:
+        """Return a request for so many GPUs as policies see it."""
+        user, day = self.r.user[index], self.calendar.day_at(self.env.now)
+        return RequestView(
+            user, gpus, self.r.cores[index], self.gpus_of[user], day, self.r.site_draw[index],
+            phase=self.phases[self.r.phase[index]],
+            batch_draw=self.r.batch_draw[index],
+            share_draw=self.r.share_draw[index],
+            held_in=tuple(
+                o.deployment.pool for o in self.running if o.deployment.user == user
+            ),
+        )
 
     def idle_view(self, held: Deployment, at: int, computing: bool) -> IdleView:
         """Return what an idle policy sees of the burst `at`, or of what follows it."""

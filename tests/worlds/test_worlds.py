@@ -17,11 +17,15 @@ from sim.entities import Federation
 from sim.paths import value_at, with_value
 from sim.policies.auto_release import AutoRelease
 from sim.policies.base import IdlePolicy, Policies
+from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.never_release import NeverRelease
 from sim.policies.open_admission import OpenAdmission
+from sim.policies.promptness_ramp import PromptnessRamp
 from sim.runner import RunResult, RunSpec, run_once
 
+QUARTERS = GpuFractions(4, 1.0, (), 1.5, date(2024, 2, 1))
+RAMP = PromptnessRamp(1.0, date(2024, 2, 1), date(2024, 3, 1))
 STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.5, date(2024, 2, 1))
 
 
@@ -49,12 +53,16 @@ def _without_quota(policies: Policies) -> Policies:
 
 
 @pytest.mark.parametrize("use_case", ["birds", "waves"])
-@pytest.mark.parametrize("idle", [NeverRelease(), STRICT], ids=["never", "auto_release"])
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"idle": STRICT}, {"sharing": QUARTERS, "education": RAMP}],
+    ids=["plain", "auto_release", "shared"],
+)
 def test_one_user_more_changes_nobody_else(
-    tiny: Federation, policies: Policies, use_case: str, idle: IdlePolicy
+    tiny: Federation, policies: Policies, use_case: str, others: dict[str, Any]
 ) -> None:
     """The draws of one user would depend on who else there is."""
-    before, policies = _ample(tiny), replace(policies, idle=idle)
+    before, policies = _ample(tiny), replace(policies, **others)
     path = f"use_cases.{use_case}.users"
     users = value_at(before, path)
     after = with_value(before, path, users + 1)
@@ -157,6 +165,28 @@ def test_inert_auto_release_changes_no_bit(
     """A rule that never acts would change the world, or draw from the streams of others."""
     without = run_once(RunSpec(tiny, policies))
     _same(without, run_once(RunSpec(tiny, replace(policies, idle=replace(STRICT, **changes)))))
+
+
+@pytest.mark.parametrize(
+    "inert",
+    [
+        {"sharing": replace(QUARTERS, share_frac=0.0)},
+        {"sharing": replace(QUARTERS, phases=("onboarded",))},
+        {"sharing": replace(QUARTERS, from_day=date(2025, 1, 1))},
+        {"education": replace(RAMP, prompt_frac=0.5)},  # less than in the tiny federation
+        {"education": PromptnessRamp(1.0, date(2025, 1, 1), date(2025, 2, 1))},
+    ],
+    ids=["share_frac", "phases", "from_day", "prompt_frac", "begins"],
+)
+def test_inert_sharing_or_education_changes_no_bit(
+    tiny: Federation, policies: Policies, inert: dict[str, Any]
+) -> None:
+    """A policy that never acts would change the world, or users unlearn what they can."""
+    without = run_once(RunSpec(tiny, policies))
+    _same(without, run_once(RunSpec(tiny, replace(policies, **inert))))
+    acts = {"sharing": QUARTERS, "education": RAMP}
+    other = run_once(RunSpec(tiny, replace(policies, **{k: acts[k] for k in inert})))
+    assert other.logs != without.logs
 
 
 @pytest.mark.parametrize(
