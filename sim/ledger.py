@@ -19,7 +19,7 @@ from sim.plan.world import Plan
 from sim.policies.base import StoragePolicy
 from sim.policies.plain import PLAIN
 from sim.ticks import TICKS_PER_H
-from sim.units import LEDGERS, RESOURCES, FloatArray, IntArray
+from sim.units import LEDGERS, RESOURCES, FloatArray, IntArray, to_grid_h
 
 PROVISIONED, ALLOCATED, ACTIVE = range(3)
 GPU, CPU, STORAGE = range(3)
@@ -133,13 +133,18 @@ def active_bursts(plan: Plan, logs: Logs) -> tuple[IntArray, FloatArray, FloatAr
     first = np.array([s.first for s in segments])
     start = np.array([s.start_h for s in segments])
     end = np.array([s.end_h for s in segments])
+    slowdown = np.array([d.slowdown for d in logs.deployments])[owner]
     r = plan.requests
     count = r.burst_count[request] - first
     begin = r.burst_first[request] + first
     burst = np.arange(int(count.sum())) + np.repeat(begin - np.cumsum(count) + count, count)
-    elapsed = r.before_h[burst] - np.repeat(r.before_h[begin], count)
+    burst_h, before_h = r.burst_h[burst], r.before_h[burst]
+    if (slowdown != 1.0).any():
+        burst_h = to_grid_h(burst_h * np.repeat(slowdown, count))
+        before_h = np.cumsum(burst_h + r.gap_h[burst]) - (burst_h + r.gap_h[burst])
+    elapsed = before_h - np.repeat(before_h[np.cumsum(count) - count], count)
     burst_start = np.repeat(start, count) + elapsed
-    burst_end = np.minimum(burst_start + r.burst_h[burst], np.repeat(end, count))
+    burst_end = np.minimum(burst_start + burst_h, np.repeat(end, count))
     played = burst_end > burst_start
     return np.repeat(owner, count)[played], burst_start[played], burst_end[played]
 

@@ -71,7 +71,8 @@ class Share(NamedTuple):
     """What a request gets instead of the whole GPUs that it asked for.
 
     Args:
-        gpus: GPUs that it holds; a multiple of 1/64, so that sums are exact.
+        gpus: GPUs that it holds, no more than it asked for: a whole number, or a part of one GPU
+            that is a multiple of 1/64, so that sums are exact.
         slowdown: How many times as long its computing takes; at least 1.
     """
 
@@ -177,7 +178,7 @@ class IdleView(NamedTuple):
 
     Args:
         user: Index of the user.
-        gpus: GPUs that the deployment holds.
+        gpus: GPUs that the deployment holds; a fraction where a GPU is shared.
         cores: Cores that it holds.
         day: The UTC day on which the stretch begins, for dated policies.
         hour: Hours since midnight UTC of that day, at least 0 and below 24.
@@ -189,7 +190,7 @@ class IdleView(NamedTuple):
     """
 
     user: int
-    gpus: int
+    gpus: float
     cores: int
     day: date
     hour: float
@@ -251,7 +252,10 @@ class IdlePolicy(Protocol):
 
 @runtime_checkable
 class SharingPolicy(Protocol):
-    """Decides whether a request gets a part of a GPU instead of a whole one."""
+    """Decides whether a request gets a part of a GPU instead of a whole one.
+
+    It is asked whenever a request with GPUs is made, also for what is left of cut work.
+    """
 
     def share(self, request: RequestView) -> Share | None:
         """Return what the request gets instead; None for what it asked for."""
@@ -297,7 +301,7 @@ class StoragePolicy(Protocol):
 
 @runtime_checkable
 class EducationPolicy(Protocol):
-    """Changes how often users forget to release; asked once for each day."""
+    """Changes how often users forget to release; asked once for each day on which any ask."""
 
     def forget_frac(self, day: date, forget_frac: float) -> float:
         """Return the probability to forget on a day, from the one without the policy."""
