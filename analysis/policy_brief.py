@@ -19,8 +19,10 @@ from analysis import federations, scenarios
 from analysis.calibration.shipped import read_posterior
 from analysis.certainty import idle_sentences
 from analysis.cli import composed
-from analysis.paired.brief import brief
+from analysis.frames import headline_hypothesis, span
+from analysis.paired.brief import READ, brief
 from analysis.paired.brief_words import Comparison
+from analysis.paired.figures_tables import ALL
 from analysis.paired.tables import (
     DIFFERENCES,
     FRONT,
@@ -34,7 +36,7 @@ from analysis.paired.tables import (
     WORLDS,
 )
 from analysis.progress import say
-from analysis.storing import write_json, write_text
+from analysis.storing import write_csv, write_json, write_text
 from analysis.verbs import compare
 from analysis.warmup import compile_kernel
 
@@ -86,9 +88,19 @@ def publish(run: Path, home: Path, federation: str, scenario: str) -> None:
     """Copy what the brief reads of a finished comparison, and write down what it was."""
     home.mkdir(parents=True)
     for table in TABLES:
-        shutil.copy(run / table.file, home / table.file)
+        write_csv(_read_of(pd.read_csv(run / table.file)), home / table.file)
     shutil.copytree(run / FIGURES, home / FIGURES)
     write_json(_facts(run, federation, scenario), home / FACTS)
+
+
+def _read_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that the brief reads: all readings only of what is short."""
+    if "criterion" not in table:
+        return table
+    mine = table["criterion"].isin(READ) & (table["hypothesis"] == headline_hypothesis(table))
+    if "measure" not in table:
+        mine &= table["site"] == ALL
+    return table[mine]
 
 
 def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
@@ -102,7 +114,7 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
     posterior = read_posterior(federations.packaged()[federation] / "posterior")
     return {
         "federation": federation, "scenario": scenario, "question": asked["question"],
-        "period": str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1]),
+        "period": period_word(str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1])),
         "uncertain": asked.get("uncertain") or {},
         "idleness": idle_sentences(posterior, readings),
         "config_hash": manifest["config_hash"], "seed": manifest["seed"],
@@ -110,6 +122,16 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
         "model_version": manifest["model_version"],
         "commit": manifest["git"].get("sha", ""), "dirty": manifest["git"].get("dirty", False),
     }  # fmt: skip
+
+
+def period_word(period: str) -> str:
+    """Name a period that is a project year.
+
+    >>> period_word("M25-M36"), period_word("M7-M12")
+    ('year 3 (M25-M36)', 'M7-M12')
+    """
+    first, last = span(period)
+    return f"year {last // 12} ({period})" if (first % 12, last - first) == (1, 11) else period
 
 
 def read(home: Path) -> Comparison:
