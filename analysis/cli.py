@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from analysis import scenarios
+from analysis import own_policies, scenarios
 from analysis.complaints import explain
 from analysis.federations import packaged, register
 from analysis.progress import say
@@ -65,7 +65,7 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         register(folder)
     for path in scenarios.packaged().values():
         scenarios.register(path)
-    arguments = [_with_defaults(_own_scenario(_own_federation(a))) for a in arguments]
+    arguments = [_with_defaults(_own_policy(_own_scenario(_own_federation(a)))) for a in arguments]
     module = importlib.import_module(f"analysis.verbs.{verb}")
     overrides = [a for a in arguments if not a.startswith("-")]
     if not any(
@@ -112,6 +112,14 @@ def _own_scenario(argument: str) -> str:
         expected = f"{', '.join(known)} or the path of a YAML file"
         raise ConfigError("unknown scenario", "scenario", expected, value, known)
     return argument
+
+
+def _own_policy(argument: str) -> str:
+    """Register a file given as `policy/KIND=PATH` and name it instead."""
+    group, _, value = argument.partition("=")
+    if not group.startswith("policy/") or "," in value or not value.endswith((".yaml", ".yml")):
+        return argument
+    return f"{group}={own_policies.register(group.removeprefix('policy/'), Path(value))}"
 
 
 def _with_defaults(argument: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.paired.criteria import NAMES
 from analysis.serving_tables import KeepServing
-from sim.engine.logs import QUANTILES, Deployment, Ended, ServedMonth, Withdrawn
+from sim.engine.logs import QUANTILES, Deployment, Ended, ServedMonth
 from sim.runner import RunResult
 from sim.serving.kernel.outcome import Outcome
 from sim.ticks import TICKS_PER_H
@@ -177,24 +177,23 @@ def _waits_h(deployments: Sequence[Deployment], since_h: float) -> FloatArray:
 def work_left(result: RunResult, deployments: Sequence[Deployment]) -> np.ndarray:
     """Return whether each deployment was taken from a user who had work left, shape (n,), bool.
 
-    Not so if the user let go of it after a warning. Work is left if computing ended before the
-    plan's end of it, or if the work goes on in another deployment: one of the two can be seen
-    whatever policy did it, unless what is left waits beyond the horizon on a GPU part.
+    Not so if the user let go of it after a warning. Work is left if computing ended before it would
+    have by the plan, or if it goes on in another deployment: one of the two is seen whatever policy
+    took it (where computing is slowed down, the first may not be).
     """
-    plan, names = result.plan, _names(result.logs.deployments, result.logs.withdrawn)
-    r, found = plan.requests, []
-    for d in deployments:
-        segment = d.segments[-1]
-        first = int(r.burst_first[segment.request])
-        last = first + int(r.burst_count[segment.request]) - 1
-        length_h = r.before_h[last] + r.burst_h[last] - r.before_h[first + segment.first]
-        part = int(d.name.rsplit(".", 1)[1]) + 1
-        number = r.number[segment.request]
-        goes_on = f"{plan.users[d.user].name}#{number}.{part}" in names
-        cut = segment.end_h < segment.start_h + length_h
-        found.append(d.ended is not Ended.WARNED and (cut or goes_on))
-    return np.array(found, dtype=bool)
-
-
-def _names(log: Sequence[Deployment], gone: Sequence[Withdrawn]) -> frozenset[str]:
-    return frozenset([x.name for x in [*log, *gone]])
+    if not deployments:
+        return np.empty(0, dtype=bool)
+    plan, r = result.plan, result.plan.requests
+    last = [d.segments[-1] for d in deployments]
+    request, first = np.array([(x.request, x.first) for x in last]).T
+    begin, end = np.array([(x.start_h, x.end_h) for x in last]).T
+    burst = r.burst_first[request]
+    final = burst + r.burst_count[request] - 1
+    left = end < begin + (r.before_h[final] + r.burst_h[final] - r.before_h[burst + first])
+    names = frozenset([x.name for x in [*result.logs.deployments, *result.logs.withdrawn]])
+    for place in np.flatnonzero(~left).tolist():
+        taken = deployments[place]
+        part = int(taken.name.rsplit(".", 1)[1]) + 1
+        number = r.number[request[place]]
+        left[place] = f"{plan.users[taken.user].name}#{number}.{part}" in names
+    return left & np.array([d.ended is not Ended.WARNED for d in deployments])

@@ -263,7 +263,8 @@ def _differences(results: Results) -> list[dict[str, Any]]:
             head = {"idle": played.idle, "hypothesis": name, "variant": variant, **labels}
             found = described(more, sample)
             parts.append({**head, "measure": "difference", **_flat(found)})
-            parts.append({**head, "measure": "percent", **_flat(_percent(more, base, sample))})
+            in_percent = {**head, "unit": "%", "measure": "percent"}
+            parts.append(in_percent | _flat(_percent(more, base, sample)))
     return parts
 
 

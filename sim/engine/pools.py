@@ -19,8 +19,9 @@ class PoolState:
     """The nodes of one pool, grouped by what they have free.
 
     Nodes with the same free GPUs, cores and memory are interchangeable; the fullest group that
-    fits is taken, and in it the node with the smallest number. What fits and what policies see is
-    remembered until something in the pool changes: most placements change one pool of several.
+    fits is taken, and in it the node with the smallest number, one that is on before one that is
+    switched off. What fits and what policies see is remembered until something in the pool changes:
+    most placements change one pool of several.
 
     Args:
         name: Name of the pool.
@@ -39,6 +40,7 @@ class PoolState:
         self.cores_held = 0
         self.peak_gpus = 0
         self.peak_cores = 0
+        self.off: dict[int, float] = {}  # nodes that are switched off, and how long they boot, h
         self._free: list[Free] = []
         self._groups: dict[Free, list[int]] = {}
         self._keys: list[Free] = []
@@ -55,6 +57,18 @@ class PoolState:
         self._file(node, free)
         self._freed(free)
         return node
+
+    @property
+    def on(self) -> int:
+        """Return how many nodes are on."""
+        return self.nodes - len(self.off)
+
+    def is_empty(self, node: int) -> bool:
+        """Return whether nobody is on a node."""
+        pool = self.pool
+        return self._free[node] == (
+            pool.gpus_per_node, pool.cores_per_node, pool.ram_gb_per_node
+        )  # fmt: skip
 
     def fitting(self, shape: Shape) -> Free | None:
         """Return the fullest group of nodes that fits, None if none does."""
@@ -95,12 +109,14 @@ class PoolState:
     def close(self) -> None:
         """Take away all nodes for good."""
         self.closed, self.nodes = True, 0
+        self.off.clear()
         self._seen.clear()
 
     def take(self, group: Free, shape: Shape) -> int:
         """Occupy a node of the group that `fitting` named and return its number."""
         gpus, cores, ram_gb = shape
-        node = self._groups[group][0]
+        nodes, off = self._groups[group], self.off
+        node = min(nodes, key=lambda n: (n in off, n)) if off else nodes[0]
         self._move(node, group, (group[0] - gpus, group[1] - cores, group[2] - ram_gb))
         self.gpus_held += gpus
         self.cores_held += cores

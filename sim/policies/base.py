@@ -80,7 +80,10 @@ class Share(NamedTuple):
 
 
 class NodeView(NamedTuple):
-    """A node as a node policy sees it at the moment it becomes empty.
+    """An empty node as a nodes policy sees it, when it becomes so or joins.
+
+    Who is empty before the policy's `from_day` is seen as on that day. A node of a serving cluster
+    is seen once, when it joins or on that day: the answer then holds whenever it is empty.
 
     Args:
         pool: Name of its pool or cluster.
@@ -102,8 +105,10 @@ class SwitchOff(NamedTuple):
     """When a node that stays empty leaves the site's accounting, and what it takes to get it back.
 
     Args:
-        after_h: Time from the moment it became empty, h; not negative.
-        boot_h: Time until it can be used again once it is wanted, h; not negative.
+        after_h: For how long it is empty before, h; not negative. Who was empty before `from_day`
+            counts as empty since then.
+        boot_h: Time until it can be used again once it is wanted, h; not negative. A cluster with a
+            `scaling` of its own boots as that says.
     """
 
     after_h: float
@@ -138,7 +143,7 @@ class PoolView(NamedTuple):
     Args:
         name: Name of the pool.
         weight: Its relative weight as a home.
-        gpus: GPUs of its nodes.
+        gpus: GPUs of its nodes, whether they are on or off.
         cores: Cores of its nodes. gpus_held, cores_held: In use.
         fits: Whether the request fits on one of its nodes now.
     """
@@ -244,6 +249,11 @@ class SharingPolicy(Protocol):
 @runtime_checkable
 class NodesPolicy(Protocol):
     """Decides when empty nodes are switched off: no polling."""
+
+    @property
+    def from_day(self) -> date:
+        """From when on it is in force, UTC."""
+        ...
 
     def switch_off(self, node: NodeView) -> SwitchOff | None:
         """Return when a node that became empty is switched off if it stays so; None: never."""
