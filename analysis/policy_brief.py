@@ -44,11 +44,11 @@ HOME = Path("docs") / "policy-brief"
 FEDERATION = "imagine"
 MAIN = "auto_release"
 OTHERS = ("node_scale_down", "all_green")  # as far as they ship
-DRAWS = 60  # posterior draws of each reading; assumed: enough for quantiles of 5 and 95 %
+DRAWS = 99  # posterior draws, spread over the readings; assumed: enough for 5 and 95 % quantiles
 TABLES = (
     VARIANTS, DIFFERENCES, FRONT, PRICES, REGRET, LEVELS, WORLDS, SENSITIVITY, PRECISION,
 )  # fmt: skip
-FACTS, FIGURES, PAGE = "run.json", "figures", "brief.md"
+FACTS, FIGURES, ORDER, PAGE = "run.json", "figures", "scenarios.json", "brief.md"
 
 
 def make(
@@ -80,7 +80,8 @@ def make(
     shutil.rmtree(home, ignore_errors=True)
     for name, run in runs.items():
         publish(run, home / name, federation, name)
-    write_text(written(home, names), home / PAGE)
+    write_json(list(names), home / ORDER)
+    write_text(written(home), home / PAGE)
     return home / PAGE
 
 
@@ -140,21 +141,28 @@ def read(home: Path) -> Comparison:
     return Comparison(tables, json.loads((home / FACTS).read_text(encoding="utf-8")))
 
 
-def written(home: Path, names: Sequence[str]) -> str:
+def written(home: Path) -> str:
     """Return the brief from what was published."""
-    main, *others = ((name, read(home / name)) for name in names)
+    first, *others = json.loads((home / ORDER).read_text(encoding="utf-8"))
+    about = read(home / first)
     figures = {path.stem: path.relative_to(home).as_posix()
-               for path in sorted((home / names[0] / FIGURES).glob("*.png"))}
-    return brief(main[1], dict(others), main[1].facts["idleness"], figures)
+               for path in sorted((home / first / FIGURES).glob("*.png"))}
+    further = {name: read(home / name) for name in others}
+    return brief(about, further, about.facts["idleness"], figures)
+
+
+def current(home: Path) -> bool:
+    """Whether a brief says what the tables beside it say."""
+    return (home / PAGE).read_text(encoding="utf-8") == written(home)
 
 
 def main() -> None:
     """Make the brief, or check it."""
-    names = [MAIN, *(name for name in OTHERS if name in scenarios.packaged())]
     if sys.argv[1:] == ["--check"]:
-        if (HOME / PAGE).read_text(encoding="utf-8") != written(HOME, names):
+        if not current(HOME):
             sys.exit(f"{HOME / PAGE} does not say what its tables say: run `make brief`")
         return
+    names = [MAIN, *(name for name in OTHERS if name in scenarios.packaged())]
     print(make(FEDERATION, names, DRAWS, HOME))
 
 
