@@ -29,12 +29,16 @@ READ = frozenset(  # criteria that the brief reads
     {"gpu_provisioned", "gpu_allocated", "gpu_idle", "interruptions", "lost_gpu_h", "wait_p50",
      "wait_mean", "node_h", *COSTS}
 )  # fmt: skip
-CAPTIONS = {
+CAPTIONS = {  # of figures; the first two are part of the text
     "savings": "Savings and interruptions",
-    "differences": "Differences to doing nothing, in the same worlds",
-    "prices": "Best choice by the price of an interruption",
     "monthly": "GPUs over the months, without the policy and with it",
+    "differences": "differences to doing nothing",
+    "front": "savings and the cost to users",
+    "prices": "best choice by the price of an interruption",
+    "waits": "waits",
+    "sites": "sites",
 }
+EMBEDDED = ("savings", "monthly")
 
 
 def brief(
@@ -50,9 +54,10 @@ def brief(
         figures: Links of the main comparison's figures by their stem.
     """
     parts = [
-        _head(main), _answer(main), _table(main), _depends(main, figures), _pays(main, figures),
+        _head(main), _answer(main), _table(main), _depends(main, figures), _pays(main),
         _unchanged(main, figures), _sites(main), *(_other(n, c) for n, c in others.items()),
         _recommends(main, others), caveats(main, idleness), provenance(main, others),
+        _further(figures),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -165,7 +170,7 @@ def _depends(main: Comparison, figures: Mapping[str, str]) -> str:
         lines.append(f"**Reading of the report:** medians saved, GPU-h: {listed(parts)}.")
     body = "\n".join(f"- {line}" for line in lines)
     return (f"## What it depends on\n\n{body}{sensitivities(main, variant)}"
-            f"{_picture(figures, 'savings', 'differences')}")
+            f"{_picture(figures, 'savings')}")
 
 
 def _median(main: Comparison, idle: str, reading: str = "") -> str:
@@ -209,17 +214,22 @@ def _correlation(row: Mapping[Hashable, Any]) -> str:
     return f"**{text}**" if _told(row) else text
 
 
-def _picture(figures: Mapping[str, str], *stems: str) -> str:
-    """Embed the first of some figures that was drawn, with its table."""
-    for stem in stems:
-        if stem in figures:
-            link = figures[stem]
-            table = f"{link.removesuffix('.png')}.csv"
-            return f"\n\n![{CAPTIONS[stem]}]({link})\n\n{CAPTIONS[stem]} ([table]({table}))"
-    return ""
+def _picture(figures: Mapping[str, str], stem: str) -> str:
+    """Embed a figure with its table if it was drawn."""
+    if stem not in figures:
+        return ""
+    table = f"{figures[stem].removesuffix('.png')}.csv"
+    return f"\n\n![{CAPTIONS[stem]}]({figures[stem]})\n\n{CAPTIONS[stem]} ([table]({table}))"
 
 
-def _pays(main: Comparison, figures: Mapping[str, str]) -> str:
+def _further(figures: Mapping[str, str]) -> str:
+    """Link the figures that are no part of the text."""
+    links = [f"[{CAPTIONS[stem]}]({figures[stem]})"
+             for stem in CAPTIONS if stem in figures and stem not in EMBEDDED]
+    return f"Further figures, each beside its table: {', '.join(links)}." if links else ""
+
+
+def _pays(main: Comparison) -> str:
     """Say who pays: users, by what they lose, and at which price a variant is worth it."""
     variant = shown(main)
     rows = [
@@ -237,7 +247,6 @@ def _pays(main: Comparison, figures: Mapping[str, str]) -> str:
         f"over worlds:\n\n{price_table(main, HELD)}\n\n"
         "Regret is what a choice lacks to the best one of each world. The last column names the "
         "choice whose mean regret is the least where idleness is the worst for it."
-        f"{_picture(figures, 'prices')}"
     )
 
 

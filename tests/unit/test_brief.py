@@ -208,6 +208,7 @@ def test_figures_are_linked_with_their_tables_if_drawn() -> None:
     text = _brief(_small())
     assert "(release/figures/savings.png)" in text
     assert "[table](release/figures/savings.csv)" in text
+    assert "[best choice by the price of an interruption](release/figures/prices.png)." in text
     assert "monthly" not in text
 
 
