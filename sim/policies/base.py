@@ -125,7 +125,6 @@ class FilesView(NamedTuple):
         amount_tb: How much, TB.
         day_h: Maps a UTC day to h since the start.
         keep_draw: Uniform on [0, 1) for each: whether it is needed for longer.
-        horizon_h: End of the simulated time, h.
     """
 
     role: StoreRole
@@ -134,7 +133,20 @@ class FilesView(NamedTuple):
     amount_tb: FloatArray
     day_h: Callable[[date], float]
     keep_draw: FloatArray
-    horizon_h: float
+
+
+class Kept(NamedTuple):
+    """How long files are kept, and whether volumes follow them.
+
+    Args:
+        until_h: Until when each file is kept, h since the start, shape of `FilesView.time_h`; inf
+            for ever. A file whose time is not after it was brought is refused: never stored.
+        shrinks: Whether a volume is cut, at the beginning of each month, to the steps that what is
+            in it needs then, but never below its first size; otherwise it never shrinks.
+    """
+
+    until_h: FloatArray
+    shrinks: bool = False
 
 
 class PoolView(NamedTuple):
@@ -278,11 +290,8 @@ class ServingPolicy(Protocol):
 class StoragePolicy(Protocol):
     """Decides how long files are kept; asked once about all files of a role."""
 
-    def kept_until_h(self, files: FilesView) -> FloatArray:
-        """Return until when each file is kept, h since the start; inf for ever.
-
-        A file whose time is not after it was brought is never stored.
-        """
+    def keep(self, files: FilesView) -> Kept:
+        """Return until when each file is kept."""
         ...
 
 
