@@ -174,14 +174,13 @@ def draw_savings(table: pd.DataFrame, folder: Path, name: str, axis: str) -> Pat
     look = Palette(list(dict.fromkeys(table["idle"])))
     series = list(dict.fromkeys(table["series"]))
     kinds = list(dict.fromkeys(zip(table["quantity"], table["unit"], strict=True)))
-    kinds.sort(key=lambda kind: ("GPU-h", "%").index(kind[1]) if kind[1] in ("GPU-h", "%") else 2)
-    figure = new_figure(WIDE_IN, 2.6)
-    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
-    for axes, (quantity, unit) in zip(panels, kinds, strict=True):
+    figure = new_figure(WIDE_IN, 0.6 + 2.0 * len(kinds) / 3)
+    panels = figure.subplots(len(kinds) // 3, 3, squeeze=False)
+    for axes, (quantity, unit) in zip(panels.flat, kinds, strict=True):
         mine = table[(table["quantity"] == quantity) & (table["unit"] == unit)]
         plain_axes(axes)
         for (idle, of), curve in mine.groupby(["idle", "series"], sort=False):
-            _curve(axes, curve, look, str(idle), series.index(of))
+            _curve(axes, curve.sort_values("at"), look, str(idle), series.index(of))
         _log_places(axes, sorted(set(table["at"])))
         vertical_quantity(axes)
         with_zero(axes, horizontal=False)
