@@ -19,8 +19,10 @@ from analysis import federations, scenarios
 from analysis.calibration.shipped import read_posterior
 from analysis.certainty import idle_sentences
 from analysis.cli import composed
-from analysis.paired.brief import brief
+from analysis.frames import headline_hypothesis, span
+from analysis.paired.brief import READ, brief
 from analysis.paired.brief_words import Comparison
+from analysis.paired.figures_tables import ALL
 from analysis.paired.tables import (
     DIFFERENCES,
     FRONT,
@@ -34,7 +36,7 @@ from analysis.paired.tables import (
     WORLDS,
 )
 from analysis.progress import say
-from analysis.storing import write_json, write_text
+from analysis.storing import write_csv, write_json, write_text
 from analysis.verbs import compare
 from analysis.warmup import compile_kernel
 
@@ -42,11 +44,11 @@ HOME = Path("docs") / "policy-brief"
 FEDERATION = "imagine"
 MAIN = "auto_release"
 OTHERS = ("node_scale_down", "all_green")  # as far as they ship
-DRAWS = 60  # posterior draws of each reading; assumed: enough for quantiles of 5 and 95 %
+DRAWS = 99  # posterior draws, spread over the readings; assumed: enough for 5 and 95 % quantiles
 TABLES = (
     VARIANTS, DIFFERENCES, FRONT, PRICES, REGRET, LEVELS, WORLDS, SENSITIVITY, PRECISION,
 )  # fmt: skip
-FACTS, FIGURES, PAGE = "run.json", "figures", "brief.md"
+FACTS, FIGURES, ORDER, PAGE = "run.json", "figures", "scenarios.json", "brief.md"
 
 
 def make(
@@ -78,7 +80,8 @@ def make(
     shutil.rmtree(home, ignore_errors=True)
     for name, run in runs.items():
         publish(run, home / name, federation, name)
-    write_text(written(home, names), home / PAGE)
+    write_json(list(names), home / ORDER)
+    write_text(written(home), home / PAGE)
     return home / PAGE
 
 
@@ -86,9 +89,19 @@ def publish(run: Path, home: Path, federation: str, scenario: str) -> None:
     """Copy what the brief reads of a finished comparison, and write down what it was."""
     home.mkdir(parents=True)
     for table in TABLES:
-        shutil.copy(run / table.file, home / table.file)
+        write_csv(_read_of(pd.read_csv(run / table.file)), home / table.file)
     shutil.copytree(run / FIGURES, home / FIGURES)
     write_json(_facts(run, federation, scenario), home / FACTS)
+
+
+def _read_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that the brief reads: all readings only of what is short."""
+    if "criterion" not in table:
+        return table
+    mine = table["criterion"].isin(READ) & (table["hypothesis"] == headline_hypothesis(table))
+    if "measure" not in table:
+        mine &= table["site"] == ALL
+    return table[mine]
 
 
 def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
@@ -102,7 +115,7 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
     posterior = read_posterior(federations.packaged()[federation] / "posterior")
     return {
         "federation": federation, "scenario": scenario, "question": asked["question"],
-        "period": str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1]),
+        "period": period_word(str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1])),
         "uncertain": asked.get("uncertain") or {},
         "idleness": idle_sentences(posterior, readings),
         "config_hash": manifest["config_hash"], "seed": manifest["seed"],
@@ -112,27 +125,44 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def period_word(period: str) -> str:
+    """Name a period that is a project year.
+
+    >>> period_word("M25-M36"), period_word("M7-M12")
+    ('year 3 (M25-M36)', 'M7-M12')
+    """
+    first, last = span(period)
+    return f"year {last // 12} ({period})" if (first % 12, last - first) == (1, 11) else period
+
+
 def read(home: Path) -> Comparison:
     """Read a published comparison."""
     tables = {table.file: pd.read_csv(home / table.file) for table in TABLES}
     return Comparison(tables, json.loads((home / FACTS).read_text(encoding="utf-8")))
 
 
-def written(home: Path, names: Sequence[str]) -> str:
+def written(home: Path) -> str:
     """Return the brief from what was published."""
-    main, *others = ((name, read(home / name)) for name in names)
+    first, *others = json.loads((home / ORDER).read_text(encoding="utf-8"))
+    about = read(home / first)
     figures = {path.stem: path.relative_to(home).as_posix()
-               for path in sorted((home / names[0] / FIGURES).glob("*.png"))}
-    return brief(main[1], dict(others), main[1].facts["idleness"], figures)
+               for path in sorted((home / first / FIGURES).glob("*.png"))}
+    further = {name: read(home / name) for name in others}
+    return brief(about, further, about.facts["idleness"], figures)
+
+
+def current(home: Path) -> bool:
+    """Whether a brief says what the tables beside it say."""
+    return (home / PAGE).read_text(encoding="utf-8") == written(home)
 
 
 def main() -> None:
     """Make the brief, or check it."""
-    names = [MAIN, *(name for name in OTHERS if name in scenarios.packaged())]
     if sys.argv[1:] == ["--check"]:
-        if (HOME / PAGE).read_text(encoding="utf-8") != written(HOME, names):
+        if not current(HOME):
             sys.exit(f"{HOME / PAGE} does not say what its tables say: run `make brief`")
         return
+    names = [MAIN, *(name for name in OTHERS if name in scenarios.packaged())]
     print(make(FEDERATION, names, DRAWS, HOME))
 
 

@@ -78,6 +78,21 @@ def build_policies(data: Mapping[str, Mapping[str, Any]]) -> Policies:
     return Policies(**built)
 
 
+def check_policies(policies: Policies, federation: Federation) -> None:
+    """Refuse policies for phases that no use case of the federation goes through.
+
+    Raises:
+        ConfigError: For the first such phase.
+    """
+    known = federation.phases
+    for kind in _POLICY_KINDS:
+        for index, name in enumerate(getattr(getattr(policies, kind), "phases", ())):
+            if name not in known:
+                where = f"policy.{kind}.phases.{index}"
+                expected = f"one of {', '.join(known)}"
+                raise ConfigError("unknown phase", where, expected, name, known)
+
+
 def build_policy(kind: str, data: Mapping[str, Any]) -> Any:
     """Build the policy of one kind; see `build_policies`."""
     where, protocol = f"policy.{kind}", _POLICY_KINDS[kind]

@@ -90,7 +90,7 @@ DEPLOYMENTS = Table(
         _c("country", "str", "-", "country of the user, ISO 3166 alpha-2"),
         _c("site", "str", "-", "site that ran it, empty if withdrawn"),
         _c("pool", "str", "-", "pool that ran it, empty if withdrawn"),
-        _c("gpus", "int64", "GPU", "whole GPUs held"),
+        _c("gpus", "float64", "GPU", "GPUs held; below 1 if a GPU is shared"),
         _c("cores", "int64", "core", "cores reserved"),
         _c("requested_h", "float64", "h", "when it was asked for, since the start of the project"),
         _c("started_h", "float64", "h", "when it started, its node being up; missing if withdrawn"),

@@ -90,6 +90,7 @@ class RunResult:
             "tb_month": dict(
                 zip(("provisioned", "allocated"), totals[2, :2].tolist(), strict=True)
             ),
+            **usage.files._asdict(),
             "invocations": sum(sum(s.outcomes[: Outcome.COLD + 1]) for s in logs.served),
             "invocations_unanswered_at_horizon": sum(logs.unserved.values()),
         }
@@ -120,7 +121,8 @@ def run_on(plan: Plan, spec: RunSpec, served: Logs | None = None) -> RunResult:
         The same as `run_once`, bit for bit; with `served`, `events` lack those of clusters.
     """
     logs = play(spec.federation, plan, spec.policies, served)
-    return RunResult(spec, plan, logs, usage_of(spec.federation, plan, logs))
+    usage = usage_of(spec.federation, plan, logs, spec.policies.storage)
+    return RunResult(spec, plan, logs, usage)
 
 
 def platform_metrics(result: RunResult) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.paired.brief_decision import price_table, recommendation
 from analysis.paired.brief_limits import caveats, provenance
-from analysis.paired.brief_words import Comparison, idles_said, listed, number, said_once
+from analysis.paired.brief_words import Comparison, idles_said, listed, number, rounded, said_once
 from analysis.paired.figures import PRICE, shown_variant
 from analysis.paired.figures_look import idle_word
 from analysis.paired.figures_tables import ALL
@@ -21,16 +21,24 @@ from analysis.report import markdown_table
 from analysis.wording import under
 
 HELD, EXISTS = "allocated", "provisioned"
-LEADING = 4  # variants of a further comparison that are shown
+LEADING = 3  # variants of a further comparison that are shown
 COSTS = {  # criterion: what it is in a table
     "wait_h": "waiting", "setup_h": "setting up", "lost_h": "computing again", "user_h": "in all",
 }  # fmt: skip
-CAPTIONS = {
+READ = frozenset(  # criteria that the brief reads
+    {"gpu_provisioned", "gpu_allocated", "gpu_idle", "interruptions", "lost_gpu_h", "wait_p50",
+     "wait_mean", "node_h", *COSTS}
+)  # fmt: skip
+CAPTIONS = {  # of figures; the first two are part of the text
     "savings": "Savings and interruptions",
-    "differences": "Differences to doing nothing, in the same worlds",
-    "prices": "Best choice by the price of an interruption",
     "monthly": "GPUs over the months, without the policy and with it",
+    "differences": "differences to doing nothing",
+    "front": "savings and the cost to users",
+    "prices": "best choice by the price of an interruption",
+    "waits": "waits",
+    "sites": "sites",
 }
+EMBEDDED = ("savings", "monthly")
 
 
 def brief(
@@ -46,9 +54,10 @@ def brief(
         figures: Links of the main comparison's figures by their stem.
     """
     parts = [
-        _head(main), _answer(main), _table(main), _depends(main, figures), _pays(main, figures),
+        _head(main), _answer(main), _table(main), _depends(main, figures), _pays(main),
         _unchanged(main, figures), _sites(main), *(_other(n, c) for n, c in others.items()),
         _recommends(main, others), caveats(main, idleness), provenance(main, others),
+        _further(figures),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -56,8 +65,7 @@ def brief(
 def _head(main: Comparison) -> str:
     facts = main.facts
     return (
-        f"# Policy brief: what releasing idle GPUs saves ({facts['federation']}, "
-        f"{facts['period']})\n\n"
+        f"# What releasing idle GPUs saves: {facts['federation']}, {facts['period']}\n\n"
         "Numbers are medians with their 90 % interval [5 % to 95 %] over simulated worlds, "
         f"{under(main.reading)}; each world is played without a policy (`{main.baseline}`) and "
         f"with each. GPU-h are **{HELD}** (a deployment holds the GPU) or **{EXISTS}** (the "
@@ -99,14 +107,19 @@ def _interrupts(main: Comparison, variant: str) -> str:
 
 
 def _provisioned(main: Comparison) -> str:
-    """Say whether any variant moves provisioned hours."""
-    moving = [v for v in main.variants
-              if not all(main.saved(EXISTS, v, i).none for i in main.idles)]
-    if not moving:
+    """Say whether any variant moves provisioned hours, and in how many worlds."""
+    found = [(main.saved(EXISTS, v, i), v, i) for v in main.variants for i in main.idles]
+    if all(effect.none for effect, *_ in found):
         return (f"No {EXISTS} GPU-h are saved: machines stay, so that what is saved is room for "
                 "others, neither machines nor power.")
-    return (f"{EXISTS.capitalize()} GPU-h change with {listed([f'`{v}`' for v in moving])}, as "
-            "the table says.")
+    if any(effect.p50 for effect, *_ in found):
+        moving = dict.fromkeys(f"`{v}`" for effect, v, _ in found if not effect.none)
+        return (f"{EXISTS.capitalize()} GPU-h change with {listed(list(moving))}, as the table "
+                "says.")
+    most, variant, idle = max(found, key=lambda x: x[0].p95)
+    return (f"In half of the worlds or more no {EXISTS} GPU-h are saved: machines stay, and what "
+            f"is saved is room for others. In others capacity follows demand: {most} GPU-h at the "
+            f"most, with `{variant}` under {idle_word(idle)}.")
 
 
 def _table(main: Comparison) -> str:
@@ -144,8 +157,7 @@ def shown(main: Comparison) -> str:
 def _depends(main: Comparison, figures: Mapping[str, str]) -> str:
     """Say what savings hang on: idleness, the reading, what nobody knows of the policy."""
     variant, ends = shown(main), _ends(main)
-    medians = [f"{number(main.saved(HELD, variant, i).p50)} GPU-h under {idle_word(i)}"
-               for i in ends]
+    medians = [f"{_median(main, i)} GPU-h under {idle_word(i)}" for i in ends]
     lines = [
         f"The example from here on is `{variant}`: of the policies it is the best at "
         f"{number(PRICE)} GPU-h an interruption under most priors of idleness. The tables beside "
@@ -153,52 +165,71 @@ def _depends(main: Comparison, figures: Mapping[str, str]) -> str:
         f"**Idleness:** the median saved is {listed(medians)}, for the same reported totals.",
     ]
     if len(main.readings) > 1:
-        parts = [f"{number(main.saved(HELD, variant, i, r).p50)} (`{r}`, {idle_word(i)})"
+        parts = [f"{_median(main, i, r)} (`{r}`, {idle_word(i)})"
                  for i in ends for r in main.readings]
         lines.append(f"**Reading of the report:** medians saved, GPU-h: {listed(parts)}.")
-    table = sensitivities(main, variant)
-    if table:
-        lines.append(
-            "**Users and detector:** rank correlation of the GPU-h saved with what differs "
-            "between posterior draws, with its 90 % confidence interval; bold where that leaves "
-            "out zero."
-        )
     body = "\n".join(f"- {line}" for line in lines)
-    return (f"## What it depends on\n\n{body}{table}"
-            f"{_picture(figures, 'savings', 'differences')}")
+    return (f"## What it depends on\n\n{body}{sensitivities(main, variant)}"
+            f"{_picture(figures, 'savings')}")
+
+
+def _median(main: Comparison, idle: str, reading: str = "") -> str:
+    """Write the median of the GPU-h that the example saves."""
+    return rounded(main.saved(HELD, shown(main), idle, reading).p50, "GPU-h")
 
 
 def sensitivities(main: Comparison, variant: str) -> str:
-    """Return correlations of the GPU-h saved: a row each parameter, a column each idle prior."""
+    """Say what GPU-h saved follow from draw to draw: a row each parameter told from zero."""
     table = main.tables[SENSITIVITY.file]
     mine = table[(table["ledger"] == HELD) & (table["variant"] == variant)]
     mine = mine.dropna(subset=["correlation"])
+    rows, rest = [], []
+    for name, group in mine.groupby("parameter", sort=False):
+        word = f"`{str(name).rsplit('.', 1)[-1]}`"
+        found = {str(r["idle"]): r for r in group.to_dict("records")}
+        if any(_told(row) for row in found.values()):
+            cells = {idle_word(i): _correlation(found[i]) if i in found else ""
+                     for i in main.idles}
+            rows.append({"parameter": word} | cells)
+        else:
+            rest.append(word)
     if not len(mine):
         return ""
-    rows = []
-    for name, group in mine.groupby("parameter", sort=False):
-        found = {str(r["idle"]): r for r in group.to_dict("records")}
-        cells = {idle_word(i): _correlation(found[i]) if i in found else "" for i in main.idles}
-        rows.append({"parameter": f"`{str(name).rsplit('.', 1)[-1]}`"} | cells)
-    return f"\n\n{_laid_out(rows)}"
+    apart = f" Not told from zero: {listed(rest)}." if rest else ""
+    line = (
+        "\n- **Users and detector:** rank correlation of the GPU-h saved with what differs between "
+        "posterior draws, with its 90 % confidence interval; bold where that leaves out zero."
+        f"{apart}"
+    )
+    return f"{line}\n\n{_laid_out(rows)}" if rows else line
+
+
+def _told(row: Mapping[Hashable, Any]) -> bool:
+    """Whether a correlation is told from zero."""
+    return bool(row["p05"] > 0.0 or row["p95"] < 0.0)
 
 
 def _correlation(row: Mapping[Hashable, Any]) -> str:
     text = f"{row['correlation']:+.2f} [{row['p05']:+.2f} to {row['p95']:+.2f}]"
-    return f"**{text}**" if row["p05"] > 0.0 or row["p95"] < 0.0 else text
+    return f"**{text}**" if _told(row) else text
 
 
-def _picture(figures: Mapping[str, str], *stems: str) -> str:
-    """Embed the first of some figures that was drawn, with its table."""
-    for stem in stems:
-        if stem in figures:
-            link = figures[stem]
-            table = f"{link.removesuffix('.png')}.csv"
-            return f"\n\n![{CAPTIONS[stem]}]({link})\n\n{CAPTIONS[stem]} ([table]({table}))"
-    return ""
+def _picture(figures: Mapping[str, str], stem: str) -> str:
+    """Embed a figure with its table if it was drawn."""
+    if stem not in figures:
+        return ""
+    table = f"{figures[stem].removesuffix('.png')}.csv"
+    return f"\n\n![{CAPTIONS[stem]}]({figures[stem]})\n\n{CAPTIONS[stem]} ([table]({table}))"
 
 
-def _pays(main: Comparison, figures: Mapping[str, str]) -> str:
+def _further(figures: Mapping[str, str]) -> str:
+    """Link the figures that are no part of the text."""
+    links = [f"[{CAPTIONS[stem]}]({figures[stem]})"
+             for stem in CAPTIONS if stem in figures and stem not in EMBEDDED]
+    return f"Further figures, each beside its table: {', '.join(links)}." if links else ""
+
+
+def _pays(main: Comparison) -> str:
     """Say who pays: users, by what they lose, and at which price a variant is worth it."""
     variant = shown(main)
     rows = [
@@ -211,12 +242,11 @@ def _pays(main: Comparison, figures: Mapping[str, str]) -> str:
     return (
         "## Who pays\n\nUsers. Who is interrupted pays by setting up and computing again; who "
         f"queues gains where waiting falls. What `{variant}` changes:\n\n{_laid_out(rows)}\n\n"
-        "What an interruption is worth is not for a model to say. At a stated price, the best is "
-        "the one with the most allocated GPU-h saved less price times interruptions, in the mean "
+        "What an interruption is worth is not for a model to say. From a stated price on, the best "
+        f"is the one with the most {HELD} GPU-h saved less price times interruptions, in the mean "
         f"over worlds:\n\n{price_table(main, HELD)}\n\n"
         "Regret is what a choice lacks to the best one of each world. The last column names the "
         "choice whose mean regret is the least where idleness is the worst for it."
-        f"{_picture(figures, 'prices')}"
     )
 
 
@@ -233,9 +263,9 @@ def _unchanged(main: Comparison, figures: Mapping[str, str]) -> str:
             "of these idle but held": number(unused), "empty": number(exists - held),
         })
     return (
-        f"## What it does not change\n\n{_provisioned(main)} Idle but held GPUs, which releases "
-        f"touch, and empty nodes, which they do not, are different things. GPU-h without a policy, "
-        f"means over worlds:\n\n{_laid_out(rows)}{_picture(figures, 'monthly')}"
+        f"## What it changes less: machines\n\n{_provisioned(main)} Idle but held GPUs, which "
+        "releases touch, and empty nodes, which they do not, are different things. GPU-h without a "
+        f"policy, means over worlds:\n\n{_laid_out(rows)}{_picture(figures, 'monthly')}"
     )
 
 

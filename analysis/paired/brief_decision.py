@@ -16,6 +16,7 @@ from analysis.paired.brief_words import Comparison, number
 from analysis.paired.figures_look import idle_word
 from analysis.paired.tables import PRICES, REGRET
 from analysis.report import markdown_table
+from analysis.wording import thousands
 
 MEASURE = (
     "Measure that first: a few weeks of utilisation of each GPU say more about it than totals."
@@ -41,10 +42,10 @@ class Range:
         if self.low == 0.0 and np.isinf(self.high):
             return "at any price"
         if self.low == 0.0:
-            return f"less than {number(self.high)} GPU-h"
+            return f"less than {thousands(self.high, 2)} GPU-h"
         if np.isinf(self.high):
-            return f"more than {number(self.low)} GPU-h"
-        return f"between {number(self.low)} and {number(self.high)} GPU-h"
+            return f"more than {thousands(self.low, 2)} GPU-h"
+        return f"between {thousands(self.low, 2)} and {thousands(self.high, 2)} GPU-h"
 
 
 def ranges(comparison: Comparison, ledger: str, idle: str) -> list[Range]:
@@ -75,23 +76,28 @@ def best_at(comparison: Comparison, ledger: str, price: float, idle: str) -> str
 
 
 def price_table(comparison: Comparison, ledger: str) -> str:
-    """Return which variant is best at stated prices, and which one can be regretted least.
+    """Return which variant is best from which stated price on, and which can be regretted least.
 
     The last column has the variant whose mean regret under the worst of the priors of idleness is
-    the least.
+    the least. Prices at which all stays as at the one before are left out.
     """
     rows = comparison.tables[REGRET.file]
     rows = rows[(rows["hypothesis"] == comparison.reading) & (rows["ledger"] == ledger)]
-    lines = []
-    for price, mine in rows.groupby("price"):
+    lines: list[dict[str, str]] = []
+    chosen: list[str] = []
+    for price in sorted(set(rows["price"])):
+        mine = rows[rows["price"] == price]
         worst = mine.groupby("variant", sort=False)["regret_mean"].max()
-        line = {"price of an interruption (GPU-h)": number(float(price))}  # type: ignore[arg-type]
-        for idle in comparison.idles:
-            best = best_at(comparison, ledger, float(price), idle)  # type: ignore[arg-type]
-            line[f"best, {idle_word(idle)}"] = f"`{best}`"
-        least = str(worst.idxmin())
-        line["least regret under the worst"] = f"`{least}` ({number(float(worst.min()))} GPU-h)"
-        lines.append(line)
+        best = [best_at(comparison, ledger, price, idle) for idle in comparison.idles]
+        if [*best, str(worst.idxmin())] == chosen:
+            continue
+        chosen = [*best, str(worst.idxmin())]
+        words = [f"best, {idle_word(idle)}" for idle in comparison.idles]
+        lines.append({
+            "price from (GPU-h)": number(price),
+            **dict(zip(words, [f"`{b}`" for b in best], strict=True)),
+            "least regret under the worst": f"`{chosen[-1]}` ({number(worst.min())} GPU-h)",
+        })
     return markdown_table(pd.DataFrame(lines))
 
 

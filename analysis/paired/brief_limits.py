@@ -36,13 +36,12 @@ def _totals(main: Comparison) -> str:
     worlds = main.tables[WORLDS.file]
     parts = []
     for idle in main.idles:
-        rows = worlds[worlds["idle"] == idle]
-        rows = rows[rows["hypothesis"] == main.reading] if main.reading in set(
-            rows["hypothesis"]) else rows
-        parts.append(f"{rows['ratio'].min():.2f} to {rows['ratio'].max():.2f} "
-                     f"under {idle_word(idle)}")
-    return ("Priors of idleness change bursts and pauses such that allocated GPU-h stay, nearly: "
-            f"they are, over those as calibrated, {listed(parts)} (means, without a policy).")
+        rows = worlds[(worlds["idle"] == idle) & (worlds["hypothesis"] == main.reading)]
+        ends = dict.fromkeys(f"{end:.2f}" for end in (rows["ratio"].min(), rows["ratio"].max()))
+        parts.append(f"{' to '.join(ends)} under {idle_word(idle)}")
+    return ("Priors of idleness change bursts and pauses such that allocated GPU-h hardly change. "
+            f"Over those with idleness as calibrated they are {listed(parts)} (means, without a "
+            "policy).")
 
 
 def _assumed(main: Comparison) -> str:

@@ -20,6 +20,21 @@ OPEN = "the direction is not certain"
 SIGNIFICANT = 3  # digits of a number in a sentence
 
 
+def rounded(value: float, unit: str) -> str:
+    """Write a quantity as exactly as it is worth.
+
+    Args:
+        value: The quantity.
+        unit: Hours have two decimals, percent below 10 has one, all else is whole; from 1,000 on
+            three digits.
+
+    >>> rounded(0.0681, "GPU-h"), rounded(12345.0, "GPU-h"), rounded(7.14, "%"), rounded(23.4, "%")
+    ('0', '12,300', '7.1', '23')
+    """
+    decimals = 2 if unit == "h" else 1 if unit == "%" and abs(value) < 10.0 else 0
+    return thousands(round(value, decimals) + 0.0, SIGNIFICANT)
+
+
 @dataclass(frozen=True)
 class Effect:
     """A difference between a variant and the baseline: median and 90 % interval.
@@ -38,8 +53,8 @@ class Effect:
 
     @property
     def none(self) -> bool:
-        """Whether nothing changes in nine of ten worlds."""
-        return self.p05 == self.p50 == self.p95 == 0.0
+        """Whether nothing that could be written changes in nine of ten worlds."""
+        return set(self._texts) == {"0"}
 
     @property
     def certain(self) -> bool:
@@ -48,11 +63,12 @@ class Effect:
 
     def __str__(self) -> str:
         """Write median and interval without the unit; 0 where nothing changes."""
-        if self.none:
-            return "0"
-        p50, p05, p95 = (thousands(x, 2 if self.unit == "%" else SIGNIFICANT)
-                         for x in (self.p50, self.p05, self.p95))
-        return f"{p50} [{p05} to {p95}]"
+        p50, p05, p95 = self._texts
+        return "0" if self.none else f"{p50} [{p05} to {p95}]"
+
+    @property
+    def _texts(self) -> list[str]:
+        return [rounded(x, self.unit) for x in (self.p50, self.p05, self.p95)]
 
     @property
     def turned(self) -> Effect:

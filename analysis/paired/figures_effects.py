@@ -28,6 +28,7 @@ from analysis.figure_tables import tick_text
 from analysis.paired.figures_look import (
     GRID,
     INTERVAL,
+    LETTER_IN,
     Palette,
     horizontal_quantity,
     idle_handles,
@@ -41,7 +42,7 @@ from analysis.paired.figures_look import (
 
 ROW_IN = 0.13  # height of an interval in the forest plot
 BAR_IN = 0.22
-BARS_IN, LETTER_IN = 5.0, 0.06  # width of the axis of prices, and of a letter in it; about
+BARS_IN = 5.0  # width of the axis of prices; about
 CHEAPEST = 0.1  # GPU-h an interruption, where the axis of prices turns logarithmic
 
 
@@ -66,7 +67,7 @@ def draw_differences(table: pd.DataFrame, folder: Path, name: str) -> Path:
         axes.set_xlabel(str(mine["unit"].iloc[0]), fontsize=FONT_PT)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    key_above(figure, [*idle_handles(look), _interval_handle()], 4)
+    key_above(figure, [*idle_handles(look), _interval_handle()])
     return save(figure, table, folder, name)
 
 
@@ -130,7 +131,7 @@ def draw_front(table: pd.DataFrame, folder: Path, name: str, look: Palette) -> P
                **hollow),
         _interval_handle("mean, 90 % interval over worlds"),
     ]
-    key_above(figure, handles, 5)
+    key_above(figure, handles)
     return save(figure, table, folder, name)
 
 
@@ -173,14 +174,13 @@ def draw_savings(table: pd.DataFrame, folder: Path, name: str, axis: str) -> Pat
     look = Palette(list(dict.fromkeys(table["idle"])))
     series = list(dict.fromkeys(table["series"]))
     kinds = list(dict.fromkeys(zip(table["quantity"], table["unit"], strict=True)))
-    kinds.sort(key=lambda kind: ("GPU-h", "%").index(kind[1]) if kind[1] in ("GPU-h", "%") else 2)
-    figure = new_figure(WIDE_IN, 2.6)
-    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
-    for axes, (quantity, unit) in zip(panels, kinds, strict=True):
+    figure = new_figure(WIDE_IN, 0.6 + 2.0 * len(kinds) / 3)
+    panels = figure.subplots(len(kinds) // 3, 3, squeeze=False)
+    for axes, (quantity, unit) in zip(panels.flat, kinds, strict=True):
         mine = table[(table["quantity"] == quantity) & (table["unit"] == unit)]
         plain_axes(axes)
         for (idle, of), curve in mine.groupby(["idle", "series"], sort=False):
-            _curve(axes, curve, look, str(idle), series.index(of))
+            _curve(axes, curve.sort_values("at"), look, str(idle), series.index(of))
         _log_places(axes, sorted(set(table["at"])))
         vertical_quantity(axes)
         with_zero(axes, horizontal=False)
@@ -191,7 +191,7 @@ def draw_savings(table: pd.DataFrame, folder: Path, name: str, axis: str) -> Pat
                      Patch(facecolor=GREY, alpha=0.3, label="90 % interval over worlds")]
     handles += [Line2D([], [], color=GREY, linestyle=_series_line(i), label=of)
                 for i, of in enumerate(series) if len(series) > 1]
-    key_above(figure, handles, 5)
+    key_above(figure, handles)
     return save(figure, table, folder, name)
 
 
@@ -234,7 +234,8 @@ def draw_prices(table: pd.DataFrame, folder: Path, name: str, look: Palette) -> 
     for row in table.itertuples():
         place, end = lines.index((row.ledger, row.idle)), min(row.to_price, last)
         axes.barh(place, end - row.from_price, left=row.from_price, height=0.7,
-                  color=look.colour(row.variant), edgecolor="white", linewidth=0.8)
+                  color=look.colour(row.variant), edgecolor="white", linewidth=0.8,
+                  hatch=look.hatch(row.variant))
         _in_bar(axes, row.variant, place, (row.from_price, end), look.ink(row.variant))
     axes.set_yticks(range(len(lines)), [f"{idle_word(idle)}, {ledger}" for ledger, idle in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
@@ -244,9 +245,9 @@ def draw_prices(table: pd.DataFrame, folder: Path, name: str, look: Palette) -> 
     axes.set_xlabel("price of an interruption (GPU-h); best: most GPU-h saved in the ledger, less "
                     "price x more interruptions, mean over worlds", fontsize=SMALL_PT)
     shown = set(table["variant"])
-    handles = [Patch(facecolor=look.colour(n), label=f"best: {n}") for n in look.names
-               if n in shown]
-    key_above(figure, handles, 6)
+    handles = [Patch(facecolor=look.colour(n), hatch=look.hatch(n), edgecolor="white",
+                     linewidth=0.0, label=f"best: {n}") for n in look.names if n in shown]
+    key_above(figure, handles)
     return save(figure, table, folder, name)
 
 
@@ -254,6 +255,6 @@ def _in_bar(axes: Axes, text: str, place: int, ends: tuple[float, float], ink: s
     """Write the name of a variant into its bar where there is room."""
     whole = axes.get_xlim()[1]
     scaled = axes.xaxis.get_transform().transform(np.array([*ends, whole]))
-    if (scaled[1] - scaled[0]) / scaled[2] * BARS_IN > LETTER_IN * (len(text) + 1):
+    if (scaled[1] - scaled[0]) / scaled[2] * BARS_IN > LETTER_IN * (len(text) + 2):
         middle = axes.xaxis.get_transform().inverted().transform(np.array([scaled[:2].mean()]))[0]
         axes.text(middle, place, text, ha="center", va="center", fontsize=SMALL_PT, color=ink)

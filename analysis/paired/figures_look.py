@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.figure_style import BLACK, COLOURS, FONT_PT, GREY, LINES, MARKERS, SMALL_PT
+from analysis.figure_style import BLACK, COLOURS, FONT_PT, GREY, LINES, MARKERS, SMALL_PT, WIDE_IN
 from analysis.figure_tables import tick_text
 
 INTERVAL = "median, 90 % interval over worlds"
 WORDS = {"posterior": "idleness as calibrated", "literature": "idleness as in literature"}
+LETTER_IN, KEY_IN = 0.05, 0.4  # width of a letter of a key, and of its sign with spaces; about
 GRID = "#E5E5E5"
 STEPS = [1, 2, 2.5, 5, 10]  # of ticks
 
@@ -55,15 +56,21 @@ class Palette:
         return "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else BLACK
 
     def line(self, name: str) -> object:
-        """Return the line style of a name."""
-        return "-" if name == self.plain else LINES[self._place(name) % len(LINES)]
+        """Return the line style of a name; another one where colours begin anew."""
+        return "-" if name == self.plain else LINES[self._shifted(name) % len(LINES)]
 
     def marker(self, name: str) -> str:
-        """Return the marker of a name; it changes where colours begin anew."""
-        if name == self.plain:
-            return "o"
+        """Return the marker of a name; another one where colours begin anew."""
+        return "o" if name == self.plain else MARKERS[self._shifted(name) % len(MARKERS)]
+
+    def hatch(self, name: str) -> str:
+        """Return the hatch of a bar; none but where colours begin anew."""
+        anew = name != self.plain and self._place(name) >= len(COLOURS)
+        return "///" if anew else ""
+
+    def _shifted(self, name: str) -> int:
         place = self._place(name)
-        return MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
+        return place + place // len(COLOURS)
 
 
 def idle_handles(look: Palette) -> list[Line2D]:
@@ -75,10 +82,13 @@ def idle_handles(look: Palette) -> list[Line2D]:
     ]
 
 
-def key_above(figure: Figure, handles: list, columns: int) -> None:
-    """Put the key above the panels, where it covers nothing."""
+def key_above(figure: Figure, handles: list) -> None:
+    """Put the key above the panels, where it covers nothing, in as many columns as have room."""
+    wide_in = [KEY_IN + LETTER_IN * len(handle.get_label()) for handle in handles]
+    fitting = int(WIDE_IN / max(wide_in)) if sum(wide_in) > WIDE_IN else len(handles)
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=columns, fontsize=SMALL_PT,
+        handles=handles, loc="outside upper center",
+        ncols=max(1, min(len(handles), fitting)), fontsize=SMALL_PT,
         frameon=False, handlelength=2.0, columnspacing=1.2, borderpad=0.1,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ MOVED = {  # criterion: what its difference is called
     "lost_gpu_h": "more lost work",
     "wait_p50": "change of median wait",
     "wait_mean": "change of mean wait",
+    "user_h": "additional cost to users",
 }
 SAVED = "saved, {}"  # ledger
 
@@ -80,7 +81,8 @@ def differences(table: pd.DataFrame, front: pd.DataFrame, names: list[str]) -> p
     moved = _chosen(table, list(MOVED), "difference")
     moved = moved[(moved["site"] == ALL) & moved["variant"].isin(names)]
     median = moved.loc[moved["criterion"] == "wait_p50", QUANTILES].fillna(0.0)
-    moved = moved[moved["criterion"] != ("wait_mean" if median.to_numpy().any() else "wait_p50")]
+    other = "wait_mean" if median.to_numpy().any() else "wait_p50"
+    moved = moved[~moved["criterion"].isin([other, "user_h"])]
     moved = moved.assign(quantity=moved["criterion"].map(MOVED))[INTERVALS]
     out = pd.concat([saved(front), moved], ignore_index=True)
     order = [*(SAVED.format(ledger) for ledger in LEDGERS), *MOVED.values()]
@@ -102,8 +104,15 @@ def _ordered(table: pd.DataFrame, orders: Mapping[str, list[str]]) -> pd.DataFra
     return table.loc[order].reset_index(drop=True)
 
 
+def moving(rows: pd.DataFrame, by: str, value: str) -> list[str]:
+    """Return the ledgers, or quantities, whose median moves under any prior; or else the first."""
+    names = [str(name) for name, mine in rows.groupby(by, sort=False)
+             if (mine[value].fillna(0.0) != 0.0).any()]
+    return names or [str(name) for name in rows[by].iloc[:1]]
+
+
 def front(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the ledgers of the front in which anything is saved, or all if none.
+    """Return the ledgers of the front in which anything is saved by the median.
 
     Args:
         table: `front.csv`.
@@ -111,38 +120,38 @@ def front(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """
     rows = headline(table)
     rows = rows[rows["variant"].isin(names)]
-    moved = [name for name, mine in rows.groupby("ledger") if (mine[_SAVED] != 0.0).any(axis=None)]
-    orders = {"ledger": list(LEDGERS), "variant": names}
-    return _ordered(rows[rows["ledger"].isin(moved or LEDGERS[:1])], orders)
-
-
-_SAVED = [f"saved_{q}" for q in QUANTILES]
+    rows = _ordered(rows, {"ledger": list(LEDGERS), "variant": names})
+    return rows[rows["ledger"].isin(moving(rows, "ledger", "saved_p50"))].reset_index(drop=True)
 
 
 def savings(
     differences: pd.DataFrame, front: pd.DataFrame, variants: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return what is saved, in GPU-h and in percent, and interruptions, along the axis.
+    """Return what is saved, in GPU-h and in percent, and what users pay, along the axis.
 
     Only series with two or more variants at places of their own are on it, and only ledgers in
-    which anything is saved.
+    which anything is saved by the median.
 
     Returns:
-        Columns `INTERVALS`, series and at.
+        Columns `INTERVALS`, series and at; quantities as they are drawn, three a row.
     """
     compared = variants[~variants["baseline"]].assign(series=variants["series"].fillna(""))
     placed = [mine for _, mine in compared.groupby("series", sort=False)
               if len(mine) > 1 and mine["at"].is_unique]
     if not placed:
         return pd.DataFrame(columns=[*INTERVALS, "series", "at"])
-    cuts = _chosen(differences, ["interruptions"], "difference")
-    cuts = cuts[cuts["site"] == ALL].assign(quantity=MOVED["interruptions"])[INTERVALS]
+    hours = _ordered(saved(front), {"quantity": [SAVED.format(x) for x in LEDGERS]})
     percent = saved_percent(differences, everywhere=True)[INTERVALS]
-    rows = pd.concat([saved(front), percent, cuts], ignore_index=True)
-    rows = rows.merge(pd.concat(placed)[["variant", "series", "at"]], on="variant")
-    moves = rows.groupby(["quantity", "unit"])["p95"].transform(lambda x: (x != 0.0).any())
-    keep = moves | (rows["quantity"] != SAVED.format("provisioned"))
-    return rows[keep].sort_values("at", kind="stable").reset_index(drop=True)
+    users = _chosen(differences, ["interruptions", "user_h"], "difference")
+    users = users[users["site"] == ALL].assign(quantity=users["criterion"].map(MOVED))[INTERVALS]
+    parts = []
+    shown = moving(hours[hours["variant"].isin(compared["variant"])], "quantity", "p50")
+    for quantity, cost in zip(shown, (MOVED["interruptions"], MOVED["user_h"]), strict=False):
+        parts += [hours[hours["quantity"] == quantity], percent[percent["quantity"] == quantity],
+                  users[users["quantity"] == cost]]
+    rows = pd.concat(parts, ignore_index=True)
+    place = pd.concat(placed)[["variant", "series", "at"]]
+    return rows.merge(place, on="variant").reset_index(drop=True)
 
 
 def monthly(table: pd.DataFrame, before: str, after: str) -> pd.DataFrame:
@@ -171,7 +180,7 @@ def waits(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def sites(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return percent of GPU-h saved at each site, of ledgers in which any is.
+    """Return percent of GPU-h saved at each site, of ledgers in which any is by the median.
 
     Args:
         table: `differences.csv`.
@@ -184,10 +193,10 @@ def sites(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     rows = pd.concat([saved_percent(table, everywhere=False),
                       saved_percent(table, everywhere=True)], ignore_index=True)
     rows = rows[rows["variant"].isin(names)]
-    known = rows.groupby("site")["p50"].transform(lambda x: x.notna().any())
-    moves = rows.groupby("quantity")["p95"].transform(lambda x: (x.fillna(0.0) != 0.0).any())
-    keep = moves | (rows["quantity"] == SAVED.format("allocated"))
-    return _ordered(rows[known & keep], {"variant": names})
+    rows = rows[rows.groupby("site")["p50"].transform(lambda x: x.notna().any())]
+    order = [SAVED.format(ledger) for ledger in LEDGERS]
+    rows = _ordered(rows, {"quantity": order, "variant": names})
+    return rows[rows["quantity"].isin(moving(rows, "quantity", "p50"))].reset_index(drop=True)
 
 
 def prices(table: pd.DataFrame) -> pd.DataFrame:

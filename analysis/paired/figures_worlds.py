@@ -55,10 +55,8 @@ def draw_monthly(table: pd.DataFrame, folder: Path, name: str, begins: float | N
             _months(axes, mine)
             if begins is not None:
                 axes.axvline(begins + 0.5, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)))
-        titled(line[0], variant)
+            titled(axes, f"{idle_word(idle)}\n{variant}")
         line[0].set_ylabel("GPUs, mean of the month", fontsize=FONT_PT)
-    for axes, idle in zip(panels[0], idles, strict=True):
-        axes.set_title(idle_word(idle), fontsize=FONT_PT, loc="right")
     for axes in panels[-1]:
         axes.set_xlabel("project month", fontsize=FONT_PT)
     quantity_axis(panels[0][0], ticks=5)
@@ -68,7 +66,7 @@ def draw_monthly(table: pd.DataFrame, folder: Path, name: str, begins: float | N
     if begins is not None:
         handles.append(Line2D([], [], color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)),
                               label="the policy begins"))
-    key_above(figure, handles, 5)
+    key_above(figure, handles)
     return save(figure, table, folder, name)
 
 
@@ -112,7 +110,7 @@ def draw_waits(table: pd.DataFrame, folder: Path, name: str, look: Palette) -> P
     panels[0].set_ylabel("requests with GPUs that waited\nx or longer (%)", fontsize=FONT_PT)
     handles = [Line2D([], [], color=look.colour(n), linestyle=look.line(n), linewidth=1.2, label=n)
                for n in look.names]
-    key_above(figure, handles, 6)
+    key_above(figure, handles)
     return save(figure, table, folder, name)
 
 

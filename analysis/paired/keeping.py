@@ -71,6 +71,8 @@ class Keep:
         found["user_h"] = found["wait_h"] + found["setup_h"] + found["lost_h"]
         waits_h = _waits_h([d for d in result.logs.deployments if d.gpus], since_h)
         missing = np.full(len(sites) + 1, np.nan)
+        for name in ("refused_tb", "retired_tb"):
+            found[name] = np.append(getattr(result.usage.files, name), missing[1:])
         return Kept(
             np.stack([found.get(name, missing) for name in NAMES], axis=1),
             np.stack([result.usage.monthly("gpu", x).sum(axis=1) for x in LEDGERS], axis=1),

@@ -75,7 +75,7 @@ def as_deployments(jobs: pd.DataFrame, shift_h: float = 0.0) -> Deployments:
     start = jobs["arrival_s"].to_numpy(np.float64) / SECONDS_PER_H + first
     end = start + jobs["service_sec"].to_numpy(np.float64) / SECONDS_PER_H
     unknown = np.full(len(jobs), np.nan)
-    return cut_to(window, start, end, jobs["gpu_count"].to_numpy(np.int64), unknown)
+    return cut_to(window, start, end, jobs["gpu_count"].to_numpy(np.float64), unknown)
 
 
 def durations(jobs: pd.DataFrame, case: Case, played: Played) -> pd.DataFrame:

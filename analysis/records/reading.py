@@ -85,7 +85,7 @@ class Deployments:
     Args:
         start_h: When each started, h since the window began, shape (deployments,).
         end_h: When it ended, h; nan while it still ran when the window ended.
-        gpus: Whole GPUs held, at least 1.
+        gpus: GPUs held, above 0.
         utilisation: Share of the held time in which something computed, 0 to 1; nan where it is
             not known and while it still ran.
         window: The window.
@@ -93,7 +93,7 @@ class Deployments:
 
     start_h: FloatArray
     end_h: FloatArray
-    gpus: IntArray
+    gpus: FloatArray
     utilisation: FloatArray
     window: Window
 
@@ -135,7 +135,11 @@ class Deployments:
 
 
 def cut_to(
-    window: Window, start_h: FloatArray, end_h: FloatArray, gpus: IntArray, utilisation: FloatArray
+    window: Window,
+    start_h: FloatArray,
+    end_h: FloatArray,
+    gpus: FloatArray,
+    utilisation: FloatArray,
 ) -> Deployments:
     """Return the deployments with GPUs that belong to a window.
 
@@ -177,7 +181,7 @@ def of_run(result: RunResult, months: range, time_zone: str) -> Deployments:
         window,
         start - first,
         end - first,
-        np.array([d.gpus for d in log], dtype=np.int64),
+        np.array([d.gpus for d in log], dtype=np.float64),
         np.clip(active / np.maximum(end - start, SHORTEST_H), 0.0, 1.0),
     )
 
@@ -217,7 +221,7 @@ def read_records(
     utilisation = _numbers(table["utilisation"], path)
     bad = (utilisation < 0.0) | (utilisation > 1.0)
     _refuse(pd.Series(bad), path, "utilisation", "no share", "0 to 1 (not percent)", table)
-    found = cut_to(window, start, end, gpus.astype(np.int64), utilisation)
+    found = cut_to(window, start, end, gpus, utilisation)
     if not len(found):
         until = window.begins + timedelta(hours=window.hours)
         expected = f"deployments with GPUs from {window.begins:%Y-%m-%d} to {until:%Y-%m-%d}"

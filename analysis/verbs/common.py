@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from analysis.federations import Case, load_case
-from sim.config import build_federation, build_policies
+from sim.config import build_federation, build_policies, check_policies
 from sim.errors import ConfigError
 from sim.policies.base import Policies
 
@@ -71,6 +71,7 @@ def prepare_setup(config: DictConfig, own: dict[str, type | tuple[type, ...]]) -
     folder = Path(content.pop("folder"))
     federation = build_federation(content)
     policies = build_policies(data["policy"])
+    check_policies(policies, federation)
     later = Path(data["data"]) if data.get("data") else None
     told = (Path(data["records"]), str(data["window"])) if data.get("records") else None
     return Setup(

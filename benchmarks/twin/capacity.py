@@ -5,7 +5,7 @@ from __future__ import annotations
 import simpy
 
 from benchmarks.twin.deployments import TwinDeployments
-from benchmarks.twin.pools import Node, Process, Site
+from benchmarks.twin.sites import Node, Process, Site
 from sim.engine.logs import Ended, Held, Logs
 from sim.entities import Federation
 from sim.growth import node_joins, nodes_wanted
@@ -64,7 +64,8 @@ class TwinCapacity:
         pool = site.pool
         for _ in range(count):
             number = len(site.nodes)
-            node = Node(number, pool.gpus_per_node, pool.cores_per_node, pool.ram_gb_per_node)
+            gpus = [1.0] * pool.gpus_per_node
+            node = Node(number, gpus, pool.cores_per_node, pool.ram_gb_per_node)
             site.nodes.append(node)
             self.twin.switching.emptied(site, node)
         if not site.out:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import simpy
 
-from benchmarks.twin.pools import Node, Process, Site
+from benchmarks.twin.sites import Node, Process, Site
 from benchmarks.twin.switching import TwinSwitching
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.entities import Federation
@@ -27,6 +27,8 @@ class Ticket:
     part: int
     requested_h: float
     granted: simpy.Event
+    gpus: float
+    slowdown: float
     setup_h: float = 0.0
     held_back: bool = False
 
@@ -46,6 +48,7 @@ class Running:
 
     deployment: Deployment
     node: Node
+    gpus: list[int]
     process: simpy.Process | None = None
     idle: bool = False
 
@@ -72,10 +75,11 @@ class TwinDeployments:
         self.sites = [Site(name, pool) for name, pool in federation.pools.items()]
         self.waiting: list[Ticket] = []
         self.running: list[Running] = []
-        self.booting: list[tuple[Ticket, Site, Node, simpy.Process]] = []
+        self.booting: list[tuple[Ticket, Site, Node, list[int], simpy.Process]] = []
         self.switching = switching
         self.r = SimpleNamespace(**{n: a.tolist() for n, a in vars(plan.requests).items()})
         self.gpus_of: Counter[int] = Counter()
+        self.phases = list(federation.phases)
         self.draws = plan.idleness()
         self.lost: set[int] = set()
 
@@ -94,16 +98,18 @@ class TwinDeployments:
         """Return the deployment that a returning user goes back to, if any."""
         if self.r.reuse_draw[index] >= self.demand.reuse_frac:
             return None
+        gpus, _ = self.shared(index)
         for one in reversed(self.running):
             held = one.deployment
             mine = held.user == self.r.user[index] and one.idle
-            if mine and held.gpus >= self.r.gpus[index] and held.cores >= self.r.cores[index]:
+            if mine and held.gpus >= gpus and held.cores >= self.r.cores[index]:
                 return one
         return None
 
     def request(self, index: int, first: int, part: int, setup_h: float = 0.0) -> Process:
         """Ask, wait as long as patience lasts, work."""
-        ticket = Ticket(index, first, part, self.env.now, self.env.event(), setup_h)
+        granted = self.env.event()
+        ticket = Ticket(index, first, part, self.env.now, granted, *self.shared(index), setup_h)
         self.waiting.append(ticket)
         self.serve(only=ticket)
         yield from self.patience(ticket)
@@ -118,7 +124,7 @@ class TwinDeployments:
             self.waiting.remove(ticket)
             self.logs.withdrawn.append(
                 Withdrawn(
-                    self.name(ticket), self.r.user[index], self.r.gpus[index],
+                    self.name(ticket), self.r.user[index], ticket.gpus,
                     self.r.cores[index], ticket.requested_h, self.env.now, "patience ended",
                 )
             )
@@ -167,7 +173,7 @@ class TwinDeployments:
     def start(self, ticket: Ticket, site: Site, node: Node) -> None:
         """Give a request a node, and start its deployment once that is up."""
         gpus, cores, ram_gb = self.shape(ticket)
-        node.gpus -= gpus
+        mine = node.take(gpus)
         node.cores -= cores
         node.ram_gb -= ram_gb
         site.gpus_held, site.cores_held = site.gpus_held + gpus, site.cores_held + cores
@@ -176,31 +182,39 @@ class TwinDeployments:
         ticket.granted.succeed()
         boot_h = self.switching.wanted(site, node) - self.env.now
         if boot_h > 0.0:
-            process = self.env.process(self.boot(ticket, site, node, boot_h))
-            self.booting.append((ticket, site, node, process))
+            process = self.env.process(self.boot(ticket, site, node, mine, boot_h))
+            self.booting.append((ticket, site, node, mine, process))
         else:
-            self.run(ticket, site, node)
+            self.run(ticket, site, node, mine)
 
-    def boot(self, ticket: Ticket, site: Site, node: Node, boot_h: float) -> Process:
+    def boot(
+        self, ticket: Ticket, site: Site, node: Node, mine: list[int], boot_h: float
+    ) -> Process:
         """Wait until a node is up, unless its pool fails."""
         try:
             yield self.env.timeout(boot_h)
         except simpy.Interrupt:
             return
         self.booting = [b for b in self.booting if b[0] is not ticket]
-        self.run(ticket, site, node)
+        self.run(ticket, site, node, mine)
 
-    def run(self, ticket: Ticket, site: Site, node: Node) -> None:
+    def run(self, ticket: Ticket, site: Site, node: Node, mine: list[int]) -> None:
         """Start the process of a deployment."""
         gpus, cores, ram_gb = self.shape(ticket)
         deployment = Deployment(
             self.name(ticket), self.r.user[ticket.request], site.name, node.number, gpus,
-            cores, ram_gb, ticket.requested_h, self.env.now,
+            cores, ram_gb, ticket.requested_h, self.env.now, ticket.slowdown,
         )
-        one = Running(deployment, node)
+        one = Running(deployment, node, mine)
         self.logs.deployments.append(deployment)
         self.running.append(one)
         one.process = self.env.process(self.work(one, site, ticket))
+
+    def tail(self, request: int) -> tuple[Ended, float]:
+        """Return how a user releases, and after how long."""
+        if self.r.forget_draw[request] < self.forget_frac(request):
+            return Ended.FORGOTTEN, self.r.hold_h[request]
+        return Ended.PROMPT, self.r.prompt_h[request]
 
     def work(self, one: Running, site: Site, ticket: Ticket) -> Process:
         """Compute burst by burst, stay idle, release; unless the user returns or the pool fails."""
@@ -215,17 +229,16 @@ class TwinDeployments:
                 while burst < self.r.burst_count[request]:
                     at = self.r.burst_first[request] + burst
                     cut, computing = self.env.now, True
-                    yield from self.stretch(one, at, self.r.burst_h[at], computing)
+                    length_h = to_grid_h(self.r.burst_h[at] * one.deployment.slowdown)
+                    yield from self.stretch(one, at, length_h, computing)
                     segment.end_h, computing = self.env.now, False
                     burst += 1
                     if burst < self.r.burst_count[request]:
                         due_h = self.env.now + self.r.gap_h[at]
                         yield from self.stretch(one, at, self.r.gap_h[at], computing)
                 one.idle = True
-                forgotten = self.r.forget_draw[request] < self.demand.forget_frac
-                tail = self.r.hold_h if forgotten else self.r.prompt_h
-                yield from self.stretch(one, at, tail[request], computing)
-                ended = Ended.FORGOTTEN if forgotten else Ended.PROMPT
+                ended, tail_h = self.tail(request)
+                yield from self.stretch(one, at, tail_h, computing)
                 self.end(one, site, ended)
                 self.serve()
                 return
@@ -277,13 +290,15 @@ class TwinDeployments:
         held = one.deployment
         held.released_h, held.ended = self.env.now, ended
         self.running.remove(one)
-        self.free(held.user, site, one.node, (held.gpus, held.cores, held.ram_gb))
+        self.free(held.user, site, one.node, one.gpus, (held.gpus, held.cores, held.ram_gb))
 
-    def free(self, user: int, site: Site, node: Node, shape: tuple[int, int, int]) -> None:
+    def free(
+        self, user: int, site: Site, node: Node, taken: list[int], shape: tuple[float, int, int]
+    ) -> None:
         """Free room on a node."""
         gpus, cores, ram_gb = shape
         self.gpus_of[user] -= gpus
-        node.gpus += gpus
+        node.give_back(taken, gpus)
         node.cores += cores
         node.ram_gb += ram_gb
         site.gpus_held, site.cores_held = site.gpus_held - gpus, site.cores_held - cores
@@ -302,12 +317,12 @@ class TwinDeployments:
             if one.process is not None:
                 one.process.interrupt(None)
         for boot in [b for b in self.booting if b[1] is site]:
-            ticket, _, node, process = boot
+            ticket, _, node, mine, process = boot
             self.booting.remove(boot)
             process.interrupt(None)
             ticket.granted = self.env.event()
             self.waiting.append(ticket)
-            self.free(self.r.user[ticket.request], site, node, self.shape(ticket))
+            self.free(self.r.user[ticket.request], site, node, mine, self.shape(ticket))
             self.env.process(self.patience(ticket))
         self.serve()
 
@@ -319,19 +334,38 @@ class TwinDeployments:
             if not one.idle:
                 one.deployment.segments[-1].end_h = self.calendar.horizon_h
 
-    def shape(self, ticket: Ticket) -> tuple[int, int, int]:
-        """Return GPUs, cores and GB of memory asked for."""
+    def shape(self, ticket: Ticket) -> tuple[float, int, int]:
+        """Return GPUs, cores and GB of memory that are needed."""
         index = ticket.request
-        return self.r.gpus[index], self.r.cores[index], self.r.ram_gb[index]
+        return ticket.gpus, self.r.cores[index], self.r.ram_gb[index]
+
+    def shared(self, index: int) -> tuple[float, float]:
+        """Return the GPUs that a request gets if it is made now, and the slowdown there."""
+        gpus = self.r.gpus[index]
+        said = self.policies.sharing.share(self.seen(index, gpus)) if gpus else None
+        return (gpus, 1.0) if said is None else (said.gpus, said.slowdown)
+
+    def forget_frac(self, index: int) -> float:
+        """Return the probability to forget for who asked on that day."""
+        day = self.calendar.day_at(self.r.arrival_h[index])
+        return self.policies.education.forget_frac(day, self.demand.forget_frac)
 
     def view(self, ticket: Ticket) -> RequestView:
-        """Return the request as policies see it."""
-        user = self.r.user[ticket.request]
-        gpus, cores, _ = self.shape(ticket)
-        held = self.gpus_of[user]
-        day = self.calendar.day_at(self.env.now)
-        draw = float(self.r.site_draw[ticket.request])
-        return RequestView(user, gpus, cores, held, day, draw)
+        """Return a ticket as policies see it."""
+        return self.seen(ticket.request, ticket.gpus)
+
+    def seen(self, index: int, gpus: float) -> RequestView:
+        """Return a request for so many GPUs as policies see it."""
+        user, day = self.r.user[index], self.calendar.day_at(self.env.now)
+        return RequestView(
+            user, gpus, self.r.cores[index], self.gpus_of[user], day, self.r.site_draw[index],
+            phase=self.phases[self.r.phase[index]],
+            batch_draw=self.r.batch_draw[index],
+            share_draw=self.r.share_draw[index],
+            held_in=tuple(
+                o.deployment.pool for o in self.running if o.deployment.user == user
+            ),
+        )
 
     def idle_view(self, held: Deployment, at: int, computing: bool) -> IdleView:
         """Return what an idle policy sees of the burst `at`, or of what follows it."""

@@ -46,13 +46,14 @@ def comparable(logs: Logs, horizon_h: float) -> dict[str, list[Any]]:
     """Return logs as lists that are equal if and only if the same things happened.
 
     Intervals cut in two without any change between them mean nothing; computing beyond the horizon
-    is cut there. Applications are held to a twin of their own, `benchmarks.twin.cluster`.
+    is cut there. Numbers of split GPUs are but names. Applications are held to a twin of their own,
+    `benchmarks.twin.cluster`.
     """
     for deployment in logs.deployments:
         for segment in deployment.segments:
             segment.end_h = min(segment.end_h, horizon_h)
     return {
-        "deployments": [asdict(d) for d in logs.deployments],
+        "deployments": [asdict(replace(d, gpu=None)) for d in logs.deployments],
         "withdrawn": logs.withdrawn,
         "nodes": _whole(logs.nodes),
         "services": _whole(logs.services),

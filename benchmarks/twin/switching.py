@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import simpy
 
-from benchmarks.twin.pools import Node, Process, Site
+from benchmarks.twin.sites import Node, Process, Site
 from sim.policies.base import NodesPolicy, NodeView
 from sim.timeline import ProjectCalendar
 from sim.units import to_grid_h

@@ -9,13 +9,14 @@ from sim.engine.idleness import TakenAway, Watch
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.engine.loop import ARRIVAL, CAPACITY, PATIENCE, RELEASE, Action, Loop
 from sim.engine.nodes import Switching
-from sim.engine.pools import Free, Offer, Pools, PoolState, Shape
-from sim.engine.script import script_of
+from sim.engine.pools import Free, Offer, Pools, PoolState, Shape, Spot
+from sim.engine.script import course_of, script_of
+from sim.engine.sharing import shared
 from sim.engine.waiting import Waiting, WaitingRoom
 from sim.entities import Federation
 from sim.errors import EngineError
 from sim.plan.world import Plan
-from sim.policies.base import Policies, RequestView
+from sim.policies.base import Inert, Policies, RequestView
 
 
 class Deployments:
@@ -51,12 +52,14 @@ class Deployments:
         self.room = WaitingRoom()
         self.users = [user.name for user in plan.users]
         self.held: list[list[Deployment]] = [[] for _ in plan.users]
-        self.gpus_held = [0] * len(plan.users)
+        self.gpus_held: list[float] = [0] * len(plan.users)
+        self.held_in: list[tuple[str, ...]] = [()] * len(plan.users)
         self.running: dict[str, dict[str, Deployment]] = {name: {} for name in pools.named}
-        self.booting: dict[str, dict[Waiting, int]] = {name: {} for name in pools.named}
+        self.booting: dict[str, dict[Waiting, Spot]] = {name: {} for name in pools.named}
         self.release_of: dict[str, Action | None] = {}
-        self.requests, self.script = plan.requests, script_of(plan.requests, federation.demand)
-        self.count = len(plan.requests)
+        self.requests, self.count = plan.requests, len(plan.requests)
+        self.script = script_of(plan.requests, federation, policies.education)
+        self.sharing = None if isinstance(policies.sharing, Inert) else policies.sharing
         idle = policies.idle
         acts = idle.shortest_h < federation.calendar.horizon_h
         self.watch = Watch(idle, plan, self.script, self.calendar) if acts else None
@@ -80,6 +83,8 @@ class Deployments:
     def _reuse(self, index: int) -> bool:
         """Let a returning user work in a deployment that sits idle; True if that happened."""
         now, (gpus, cores, _) = self.loop.now_h, self.script.shape[index]
+        if self.sharing is not None:
+            (gpus, cores, _), _ = self._shared(index)
         for deployment in reversed(self.held[self.script.user[index]]):
             idle = deployment.last_active_h <= now
             if idle and deployment.gpus >= gpus and deployment.cores >= cores:
@@ -93,6 +98,8 @@ class Deployments:
         script, now = self.script, self.loop.now_h
         waiting = Waiting(index, first, part, now, script.user[index], script.shape[index])
         waiting.setup_h = setup_h
+        if self.sharing is not None:
+            waiting.shape, waiting.slowdown = self._shared(index)
         view = self._admitted(waiting, self._today())
         found = None if view is None else self._chosen(view, self.pools.offers(waiting.shape))
         if found is not None:
@@ -107,6 +114,13 @@ class Deployments:
     def _be_patient(self, waiting: Waiting) -> None:
         ends_h = waiting.requested_h + self.script.patience_h[waiting.request]
         waiting.timer = self.loop.at(ends_h, PATIENCE, self._withdraw, waiting)
+
+    def _shared(self, index: int) -> tuple[Shape, float]:
+        """Return what a request needs if it is made now, and how much longer it computes there."""
+        shape = self.script.shape[index]
+        if self.sharing is None or not shape[0]:
+            return shape, 1.0
+        return shared(self.sharing, self._seen(index, shape, self._today()), shape)
 
     def _withdraw(self, waiting: Waiting) -> None:
         waiting.timer = None  # each knows the other: both would stay after the run
@@ -147,12 +161,31 @@ class Deployments:
         Admission is asked again only when what it sees has changed.
         """
         user, held, seen = waiting.user, self.gpus_held[waiting.user], waiting.admitted
-        if seen is None or seen.gpus_held != held or seen.day is not today:
-            gpus, cores, _ = waiting.shape
-            draw = self.script.site_draw[waiting.request]
-            seen = RequestView(user, gpus, cores, held, today, draw)
+        if (
+            seen is None
+            or seen.gpus_held != held
+            or seen.day is not today
+            or seen.held_in != self.held_in[user]
+        ):
+            seen = self._seen(waiting.request, waiting.shape, today)
             waiting.admitted = seen if self.policies.admission.admits(seen) else None
         return waiting.admitted
+
+    def _seen(self, request: int, shape: Shape, today: date) -> RequestView:
+        """Return a request for so much as policies see it now."""
+        script, user = self.script, self.script.user[request]
+        return RequestView(
+            user,
+            shape[0],
+            shape[1],
+            self.gpus_held[user],
+            today,
+            script.site_draw[request],
+            script.phase[request],
+            script.batch_draw[request],
+            script.share_draw[request],
+            self.held_in[user],
+        )
 
     def _today(self) -> date:
         day_h = self.loop.now_h // 24.0
@@ -187,36 +220,39 @@ class Deployments:
         if waiting.timer is not None:
             self.loop.cancel(waiting.timer)
             waiting.timer = None
-        node = pool.take(group, waiting.shape)
+        spot = pool.take(group, waiting.shape)
         self.gpus_held[waiting.user] += waiting.shape[0]
         if self.switching is not None:
-            up_h = self.switching.wanted(pool, node)
+            up_h = self.switching.wanted(pool, spot.node)
             if up_h > self.loop.now_h:
-                self.booting[pool.name][waiting] = node
-                waiting.timer = self.loop.at(up_h, CAPACITY, self._booted, waiting, pool, node)
+                self.booting[pool.name][waiting] = spot
+                waiting.timer = self.loop.at(up_h, CAPACITY, self._booted, waiting, pool, spot)
                 return
-        self._run(waiting, pool, node)
+        self._run(waiting, pool, spot)
 
-    def _booted(self, waiting: Waiting, pool: PoolState, node: int) -> None:
+    def _booted(self, waiting: Waiting, pool: PoolState, spot: Spot) -> None:
         waiting.timer = None
         del self.booting[pool.name][waiting]
-        self._run(waiting, pool, node)
+        self._run(waiting, pool, spot)
 
-    def _run(self, waiting: Waiting, pool: PoolState, node: int) -> None:
+    def _run(self, waiting: Waiting, pool: PoolState, spot: Spot) -> None:
         gpus, cores, ram_gb = waiting.shape
         deployment = Deployment(
             self._name(waiting),
             waiting.user,
             pool.name,
-            node,
+            spot.node,
             gpus,
             cores,
             ram_gb,
             waiting.requested_h,
             self.loop.now_h,
+            waiting.slowdown,
+            spot.gpu,
         )
         self.logs.deployments.append(deployment)
         self.held[waiting.user].append(deployment)
+        self.held_in[waiting.user] += (pool.name,)
         self.running[pool.name][deployment.name] = deployment
         self._work(deployment, waiting.request, waiting.first, waiting.setup_h)
 
@@ -226,7 +262,10 @@ class Deployments:
         """Let a request compute in a deployment, once it is set up, and plan the release."""
         script, begin_h = self.script, self.loop.now_h + setup_h
         end_h = begin_h + script.work_h[request]
-        if first:
+        if deployment.slowdown != 1.0:
+            before_h, burst_h, _ = course_of(self.requests, request, deployment.slowdown)
+            end_h = begin_h + before_h[-1] + burst_h[-1] - before_h[first]
+        elif first:
             end_h -= float(self.requests.before_h[self.requests.burst_first[request] + first])
         deployment.segments.append(Segment(request, first, begin_h, end_h))
         if self.watch is not None:
@@ -264,17 +303,20 @@ class Deployments:
         deployment.released_h, deployment.ended = self.loop.now_h, ended
         del self.release_of[deployment.name]
         del self.running[deployment.pool][deployment.name]
-        self.held[deployment.user].remove(deployment)
+        held = self.held[deployment.user]
+        held.remove(deployment)
+        self.held_in[deployment.user] = tuple([d.pool for d in held]) if held else ()
         shape = (deployment.gpus, deployment.cores, deployment.ram_gb)
-        self._free(deployment.user, deployment.pool, deployment.node, shape)
+        spot = Spot(deployment.node, deployment.gpu)
+        self._free(deployment.user, deployment.pool, spot, shape)
 
-    def _free(self, user: int, name: str, node: int, shape: Shape) -> None:
+    def _free(self, user: int, name: str, spot: Spot, shape: Shape) -> None:
         """Free room on a node; what its user was held back for may ask again."""
         pool = self.pools.named[name]
         self.gpus_held[user] -= shape[0]
-        pool.give_back(node, *shape)
-        if self.switching is not None and pool.is_empty(node):
-            self.switching.emptied(pool, node)
+        pool.give_back(spot, shape)
+        if self.switching is not None and pool.is_empty(spot.node):
+            self.switching.emptied(pool, spot.node)
         for waiting in self.room.released_by(user):
             self.room.join(waiting)
 
@@ -291,11 +333,11 @@ class Deployments:
                 request, burst, _ = left
                 self._ask_again(deployment, request, burst)
         booting, self.booting[name] = self.booting[name], {}
-        for waiting, node in booting.items():
+        for waiting, spot in booting.items():
             self.loop.cancel(waiting.timer)
             self.room.join(waiting)
             self._be_patient(waiting)
-            self._free(waiting.user, name, node, waiting.shape)
+            self._free(waiting.user, name, spot, waiting.shape)
         self.serve_waiting()
 
     def _left_undone(self, deployment: Deployment) -> tuple[int, int, float] | None:
@@ -308,9 +350,8 @@ class Deployments:
         segment, now = deployment.segments[-1], self.loop.now_h
         if segment.end_h <= now:
             return None
-        r, request = self.requests, segment.request
-        bursts = slice(r.burst_first[request], r.burst_first[request] + r.burst_count[request])
-        before_h, burst_h, gap_h = (x[bursts].tolist() for x in (r.before_h, r.burst_h, r.gap_h))
+        request = segment.request
+        before_h, burst_h, gap_h = course_of(self.requests, request, deployment.slowdown)
         origin = segment.start_h - before_h[segment.first]
         left = segment.first
         while left < len(burst_h) and origin + before_h[left] + burst_h[left] <= now:

@@ -58,11 +58,14 @@ class Watch:
             first: Its first burst that is left.
             begin_h: When that begins, h.
         """
-        at_h, start = begin_h, self.burst_first[request]
+        at_h, start, slowdown = begin_h, self.burst_first[request], deployment.slowdown
         last = start + self.burst_count[request] - 1
         for burst in range(start + first, last + 1):
             after_h = self.tail_h[request] if burst == last else self.gap_h[burst]
-            for computing, length_h in ((True, self.burst_h[burst]), (False, after_h)):
+            burst_h = self.burst_h[burst]
+            if slowdown != 1.0:
+                burst_h = to_grid_h(burst_h * slowdown)
+            for computing, length_h in ((True, burst_h), (False, after_h)):
                 if length_h > self.shortest_h and not (computing and burst in self._lost):
                     said = self._asked(deployment, burst, at_h, computing)
                     if said is not None and said.after_h < length_h:

@@ -46,24 +46,29 @@ class Deployment:
         user: Index of the user.
         pool: Name of the pool.
         node: Number of the node in it.
-        gpus, cores, ram_gb: What it holds.
+        gpus, cores, ram_gb: What it holds; below 1 GPU it shares one.
         requested_h: When it was asked for.
         started_h: When it started.
+        slowdown: How many times as long as on whole GPUs computing takes.
+        gpu: Number of the GPU of which it holds a part, among the node's split ones; None if it
+            has its GPUs for itself.
         segments: The work in it, in order of time.
         released_h: When it was released, None while it is held.
         ended: Why it was released, None while it is held.
-        lost_h: Computing hours of a burst that was cut and is done again elsewhere.
+        lost_h: Hours spent on a burst that was cut and is done again elsewhere.
     """
 
     name: str
     user: int
     pool: str
     node: int
-    gpus: int
+    gpus: float
     cores: int
     ram_gb: int
     requested_h: float
     started_h: float
+    slowdown: float = 1.0
+    gpu: int | None = None
     segments: list[Segment] = field(default_factory=list)
     released_h: float | None = None
     ended: Ended | None = None
@@ -81,7 +86,7 @@ class Withdrawn:
 
     name: str
     user: int
-    gpus: int
+    gpus: float
     cores: int
     requested_h: float
     withdrawn_h: float

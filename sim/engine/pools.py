@@ -1,18 +1,42 @@
-"""Pools at work: nodes with free GPUs, cores and memory, found by best fit in bounded time."""
+"""Pools at work: nodes with free GPUs, cores and memory, found by best fit in bounded time.
+
+A GPU of which a part is held is split: what is left of it goes to other parts only, and it is whole
+again when the last part is given back. So no whole GPU is ever put together from halves of two, and
+no part lies on two.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sim.entities import Pool
 from sim.policies.base import PoolView
 
-Shape = tuple[int, int, int]  # GPUs, cores, GB of memory asked for
-Free = tuple[int, int, int]  # the same that a node has free
+Shape = tuple[float, int, int]  # GPUs (a whole number, or below 1), cores, GB of memory asked for
+Free = tuple[float, ...]  # whole GPUs, cores, GB of memory, then parts of split GPUs, ascending
 Offer = tuple["PoolState", Free | None]  # a pool, and the group of its nodes that fits best
 
+
+class Spot(NamedTuple):
+    """Where a request lies: a node and, if it has a part of a GPU, which of the split ones."""
+
+    node: int
+    gpu: int | None = None
+
+
 _UNKNOWN: Free = (-1, -1, -1)
+
+
+def _most(free: Free) -> float:
+    """Return the most GPUs that a request can get of a node with so much free."""
+    return free[0] or max(free[3:], default=0)
+
+
+def _tightest(free: Free, part: float) -> float:
+    """Return how much is free on the GPU of a node with the least free that can take a part."""
+    return next((p for p in free[3:] if p >= part), 1.0)
 
 
 class PoolState:
@@ -20,8 +44,9 @@ class PoolState:
 
     Nodes with the same free GPUs, cores and memory are interchangeable; the fullest group that
     fits is taken, and in it the node with the smallest number, one that is on before one that is
-    switched off. What fits and what policies see is remembered until something in the pool changes:
-    most placements change one pool of several.
+    switched off. A part of a GPU goes where the least is left of a GPU, so that whole ones stay
+    whole. What fits and what policies see is remembered until something in the pool changes: most
+    placements change one pool of several.
 
     Args:
         name: Name of the pool.
@@ -36,12 +61,13 @@ class PoolState:
         self.gpus_per_node, self.cores_per_node = pool.gpus_per_node, pool.cores_per_node
         self.out = self.closed = False
         self.nodes = 0
-        self.gpus_held = 0
+        self.gpus_held: float = 0
         self.cores_held = 0
-        self.peak_gpus = 0
+        self.peak_gpus: float = 0
         self.peak_cores = 0
         self.off: dict[int, float] = {}  # nodes that are switched off, and how long they boot, h
         self._free: list[Free] = []
+        self._split: dict[int, dict[int, float]] = {}  # of a node, what each split GPU has free
         self._groups: dict[Free, list[int]] = {}
         self._keys: list[Free] = []
         self._fitting: dict[Shape, Free | None] = {}
@@ -78,7 +104,10 @@ class PoolState:
         return found
 
     def _find(self, shape: Shape) -> Free | None:
-        keys, (_, cores, ram_gb) = self._keys, shape
+        keys, (gpus, cores, ram_gb) = self._keys, shape
+        if 0 < gpus < 1:
+            room = [k for k in keys if _most(k) >= gpus and k[1] >= cores and k[2] >= ram_gb]
+            return min(room, key=lambda k: (_tightest(k, gpus), k), default=None)
         for at in range(bisect_left(keys, shape), len(keys)):
             key = keys[at]
             if key[1] >= cores and key[2] >= ram_gb:
@@ -112,19 +141,22 @@ class PoolState:
         self.off.clear()
         self._seen.clear()
 
-    def take(self, group: Free, shape: Shape) -> int:
-        """Occupy a node of the group that `fitting` named and return its number."""
+    def take(self, group: Free, shape: Shape) -> Spot:
+        """Occupy a node of the group that `fitting` named."""
         gpus, cores, ram_gb = shape
         nodes, off = self._groups[group], self.off
         node = min(nodes, key=lambda n: (n in off, n)) if off else nodes[0]
-        self._move(node, group, (group[0] - gpus, group[1] - cores, group[2] - ram_gb))
+        whole, gpu = gpus, None
+        if 0 < gpus < 1:
+            gpu, whole = self._cut(node, gpus)
+        self._add(node, -whole, -cores, -ram_gb)
         self.gpus_held += gpus
         self.cores_held += cores
         if self.gpus_held > self.peak_gpus:
             self.peak_gpus = self.gpus_held
         if self.cores_held > self.peak_cores:
             self.peak_cores = self.cores_held
-        return node
+        return Spot(node, gpu)
 
     def nodes_at_peak(self) -> float:
         """Return the most nodes' worth that was in use since the last call."""
@@ -133,23 +165,54 @@ class PoolState:
         self.peak_gpus, self.peak_cores = self.gpus_held, self.cores_held
         return max(by_gpu, by_core)
 
-    def give_back(self, node: int, gpus: int, cores: int, ram_gb: int) -> None:
-        """Free what was taken on a node."""
-        old = self._free[node]
-        new = (old[0] + gpus, old[1] + cores, old[2] + ram_gb)
-        self._move(node, old, new)
+    def give_back(self, spot: Spot, shape: Shape) -> None:
+        """Free what was taken."""
+        gpus, cores, ram_gb = shape
+        whole = gpus if spot.gpu is None else self._join(spot.node, spot.gpu, gpus)
+        free = self._add(spot.node, whole, cores, ram_gb)
         if self._full:
-            self._freed(new)
+            self._freed(free)
         self.gpus_held -= gpus
         self.cores_held -= cores
 
+    def _cut(self, node: int, part: float) -> tuple[int, int]:
+        """Take a part of a GPU: of the split one with the least free that fits, else of a whole.
+
+        Of several such the one that has been split for longest.
+
+        Returns:
+            The number of the GPU among the split ones, and how many whole GPUs that took: 0 or 1.
+        """
+        split = self._split.setdefault(node, {})
+        fitting = [gpu for gpu, free in split.items() if free >= part]
+        if fitting:
+            gpu = min(fitting, key=split.__getitem__)
+            split[gpu] -= part
+            return gpu, 0
+        gpu = min(set(range(len(split) + 1)) - split.keys())
+        split[gpu] = 1.0 - part
+        return gpu, 1
+
+    def _join(self, node: int, gpu: int, part: float) -> int:
+        """Give a part of a GPU back; return how many whole GPUs that gives: 0 or 1."""
+        split = self._split[node]
+        split[gpu] += part
+        if split[gpu] < 1.0:
+            return 0
+        del split[gpu]
+        return 1
+
     def _freed(self, free: Free) -> None:
         """Note that a node has so much free: some shapes that fitted nowhere fit there."""
-        gpus, cores, ram_gb = free
+        gpus, cores, ram_gb = _most(free), free[1], free[2]
         self._full -= {s for s in self._full if s[0] <= gpus and s[1] <= cores and s[2] <= ram_gb}
 
-    def _move(self, node: int, old: Free, new: Free) -> None:
-        """Take a node from one group to another; a group without nodes goes."""
+    def _add(self, node: int, whole: float, cores: int, ram_gb: int) -> Free:
+        """Change what a node has free and file it so; a group without nodes goes."""
+        old = self._free[node]
+        new: Free = (old[0] + whole, old[1] + cores, old[2] + ram_gb)
+        if node in self._split:
+            new += tuple(sorted(part for part in self._split[node].values() if part))
         group = self._groups[old]
         del group[bisect_left(group, node)]
         if not group:
@@ -157,6 +220,7 @@ class PoolState:
             del self._keys[bisect_left(self._keys, old)]
         self._free[node] = new
         self._file(node, new)
+        return new
 
     def _file(self, node: int, free: Free) -> None:
         self._fitting.clear()

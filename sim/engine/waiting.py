@@ -23,10 +23,11 @@ class Waiting:
         requested_h: When it was asked for, h.
         order: Running number in the waiting room.
         user: Index of the user.
-        shape: What it needs.
+        shape: What it needs; a part of a GPU if it is to share one.
         admitted: What admission saw when it admitted the request last; None if it did not.
         timer: The end of its patience.
         setup_h: What its user needs in the deployment before work begins, h.
+        slowdown: How many times as long its computing will take.
         gone: Whether it was withdrawn.
     """
 
@@ -40,6 +41,7 @@ class Waiting:
     admitted: RequestView | None = None
     timer: Action | None = None
     setup_h: float = 0.0
+    slowdown: float = 1.0
     gone: bool = False
 
 

@@ -71,7 +71,8 @@ class Share(NamedTuple):
     """What a request gets instead of the whole GPUs that it asked for.
 
     Args:
-        gpus: GPUs that it holds; a multiple of 1/64, so that sums are exact.
+        gpus: GPUs that it holds, no more than it asked for: a whole number, or a part of one GPU
+            that is a multiple of 1/64, so that sums are exact.
         slowdown: How many times as long its computing takes; at least 1.
     """
 
@@ -125,7 +126,6 @@ class FilesView(NamedTuple):
         amount_tb: How much, TB.
         day_h: Maps a UTC day to h since the start.
         keep_draw: Uniform on [0, 1) for each: whether it is needed for longer.
-        horizon_h: End of the simulated time, h.
     """
 
     role: StoreRole
@@ -134,7 +134,20 @@ class FilesView(NamedTuple):
     amount_tb: FloatArray
     day_h: Callable[[date], float]
     keep_draw: FloatArray
-    horizon_h: float
+
+
+class Kept(NamedTuple):
+    """How long files are kept, and whether volumes follow them.
+
+    Args:
+        until_h: Until when each file is kept, h since the start, shape of `FilesView.time_h`; inf
+            for ever. A file whose time is not after it was brought is refused: never stored.
+        shrinks: Whether a volume is cut, at the beginning of each month, to the steps that what is
+            in it needs then, but never below its first size; otherwise it never shrinks.
+    """
+
+    until_h: FloatArray
+    shrinks: bool = False
 
 
 class PoolView(NamedTuple):
@@ -165,7 +178,7 @@ class IdleView(NamedTuple):
 
     Args:
         user: Index of the user.
-        gpus: GPUs that the deployment holds.
+        gpus: GPUs that the deployment holds; a fraction where a GPU is shared.
         cores: Cores that it holds.
         day: The UTC day on which the stretch begins, for dated policies.
         hour: Hours since midnight UTC of that day, at least 0 and below 24.
@@ -177,7 +190,7 @@ class IdleView(NamedTuple):
     """
 
     user: int
-    gpus: int
+    gpus: float
     cores: int
     day: date
     hour: float
@@ -239,7 +252,10 @@ class IdlePolicy(Protocol):
 
 @runtime_checkable
 class SharingPolicy(Protocol):
-    """Decides whether a request gets a part of a GPU instead of a whole one."""
+    """Decides whether a request gets a part of a GPU instead of a whole one.
+
+    It is asked whenever a request with GPUs is made, also for what is left of cut work.
+    """
 
     def share(self, request: RequestView) -> Share | None:
         """Return what the request gets instead; None for what it asked for."""
@@ -278,17 +294,14 @@ class ServingPolicy(Protocol):
 class StoragePolicy(Protocol):
     """Decides how long files are kept; asked once about all files of a role."""
 
-    def kept_until_h(self, files: FilesView) -> FloatArray:
-        """Return until when each file is kept, h since the start; inf for ever.
-
-        A file whose time is not after it was brought is never stored.
-        """
+    def keep(self, files: FilesView) -> Kept:
+        """Return until when each file is kept."""
         ...
 
 
 @runtime_checkable
 class EducationPolicy(Protocol):
-    """Changes how often users forget to release; asked once for each day."""
+    """Changes how often users forget to release; asked once for each day on which any ask."""
 
     def forget_frac(self, day: date, forget_frac: float) -> float:
         """Return the probability to forget on a day, from the one without the policy."""

@@ -8,6 +8,17 @@ from dataclasses import dataclass
 from sim.policies.base import PoolView, RequestView
 
 
+def home_of(request: RequestView, pools: Sequence[PoolView]) -> int | None:
+    """Return the pool that the plan's own uniform picks by weight."""
+    total = sum([pool.weight for pool in pools])
+    mark, reached = request.site_draw * total, 0.0
+    for index, pool in enumerate(pools):
+        reached += pool.weight
+        if mark < reached:
+            return index
+    return None
+
+
 @dataclass(frozen=True)
 class HomeWithFailover:
     """Each request has a home, picked by the pools' weights with the plan's own uniform.
@@ -17,13 +28,8 @@ class HomeWithFailover:
 
     def place(self, request: RequestView, pools: Sequence[PoolView]) -> int | None:
         """Return the home pool, or the heaviest pool that fits."""
-        total = sum([pool.weight for pool in pools])
-        mark, reached = request.site_draw * total, 0.0
-        for index, pool in enumerate(pools):
-            reached += pool.weight
-            if mark < reached:
-                if pool.fits:
-                    return index
-                break
+        home = home_of(request, pools)
+        if home is not None and pools[home].fits:
+            return home
         fitting = [i for i, pool in enumerate(pools) if pool.fits]
         return max(fitting, key=lambda i: pools[i].weight, default=None)

@@ -13,17 +13,29 @@ import yaml
 
 import conf
 from sim.applications import ApplicationKind
-from sim.config import build_policies
+from sim.config import build_policies, check_policies
 from sim.errors import ConfigError
+from sim.policies.anti_affinity import AntiAffinity
 from sim.policies.auto_release import AutoRelease
-from sim.policies.base import IdleRelease, IdleView, NodeView, PoolView, RequestView, SwitchOff
+from sim.policies.base import (
+    IdleRelease,
+    IdleView,
+    NodeView,
+    Policies,
+    PoolView,
+    RequestView,
+    Share,
+    SwitchOff,
+)
 from sim.policies.give_back import GiveBack
+from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
+from sim.policies.promptness_ramp import PromptnessRamp
 from sim.policies.scale_down import ScaleDown
 from sim.serving.settings import policy_of, settings_of
-from tests.configured import policies_data
+from tests.configured import federation, policies_data
 from tests.worlds_by_hand import application
 
 FOLDER = Path(conf.__path__[0]) / "policy"
@@ -70,11 +82,14 @@ def _answers(policy, kind: str, draws: list[float], pools: list[PoolView]) -> li
     return [policy.release(_idle(c, u, v)) for c in (True, False) for u in draws for v in draws]
 
 
-def _built(file: Path):
-    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+def _policies(file: Path, changes: dict) -> Policies:
+    data = yaml.safe_load(file.read_text(encoding="utf-8")) | changes
     data = {k: str(v) if isinstance(v, date) else v for k, v in data.items()}
-    policies = build_policies({**DEFAULT, file.parent.name: data})
-    return getattr(policies, file.parent.name)
+    return build_policies({**DEFAULT, file.parent.name: data})
+
+
+def _built(file: Path):
+    return getattr(_policies(file, {}), file.parent.name)
 
 
 @pytest.mark.parametrize("file", ASKED, ids=lambda f: f"{f.parent.name}/{f.stem}")
@@ -139,6 +154,60 @@ def test_least_loaded_looks_at_the_scarce_resource() -> None:
     """Work would be placed where the most and not the least is in use."""
     pools = [_pool("a", held=4), _pool("b", held=1), _pool("c", held=0, fits=False)]
     assert LeastLoaded().place(_request(), pools) == 1
+
+
+def test_anti_affinity_spreads_what_a_user_holds() -> None:
+    """An outage would interrupt more of a user's work than need be, or ties go by chance."""
+    pools = [_pool("a", 1.0), _pool("b", 3.0), _pool("c", 2.0)]
+    spread = AntiAffinity()
+
+    def placed(*held_in: str, draw: float = 0.0) -> int | None:
+        return spread.place(_request(draw=draw)._replace(held_in=held_in), pools)
+
+    assert [placed(draw=u) for u in (0.0, 0.17, 0.67)] == [0, 1, 2]  # home
+    assert placed("a") == 1  # home holds more; the heaviest of the others
+    assert [placed("a", "b"), placed("a", "b", "c"), placed("a", "b", "c", "a")] == [2, 0, 1]
+    pools[1] = pools[1]._replace(fits=False)
+    assert [placed("a"), placed("a", "c", "c"), placed("c", draw=0.5)] == [2, 0, 0]
+
+
+def test_fractions_are_for_one_gpu_in_a_phase_from_a_day() -> None:
+    """Work would share GPUs that cannot, or too early, or not as often as it could."""
+    rule = GpuFractions(4, 0.3, ("onboarding",), 1.5, date(2024, 6, 1))
+    fits = _request()._replace(phase="onboarding", share_draw=0.29)
+    assert rule.share(fits) == Share(0.25, 1.5)
+    for other in ({"gpus": 2}, {"phase": "training"}, {"share_draw": 0.3}):
+        assert rule.share(fits._replace(**other)) is None
+    assert rule.share(fits._replace(day=date(2024, 5, 31))) is None
+    assert replace(rule, phases=()).share(fits._replace(phase="training")) is not None
+
+
+@pytest.mark.parametrize("parts", [1, 3, 6, 128, 0])
+def test_parts_that_do_not_add_up_are_refused(parts: int) -> None:
+    """Sums of parts would be rounded, or a GPU not split at all."""
+    with pytest.raises(ConfigError, match="power of two from 2 to 64, so that parts add up"):
+        GpuFractions(parts, 0.5, (), 1.5, date(2024, 6, 1))
+
+
+def test_unknown_phase_is_refused_with_the_nearest() -> None:
+    """A misspelt phase would never be seen, and nothing be shared."""
+    file = FOLDER / "sharing" / "fractions.yaml"
+    check_policies(_policies(file, {}), federation("tiny"))
+    wrong = _policies(file, {"phases": ["onboarding", "trainig"]})
+    with pytest.raises(ConfigError, match=r"phases\.1: unknown phase.*did you mean 'training'"):
+        check_policies(wrong, federation("tiny"))
+
+
+def test_promptness_ramps_from_what_it_is_to_what_is_said() -> None:
+    """Users would learn too early, too much, or unlearn."""
+    ramp = PromptnessRamp(0.9, date(2024, 6, 1), date(2024, 6, 5))
+    days = [date(2024, 5, 1), *(date(2024, 6, k) for k in range(1, 6)), date(2024, 9, 1)]
+    found = [ramp.forget_frac(day, 0.5) for day in days]
+    assert found == pytest.approx([0.5, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1])
+    assert [ramp.forget_frac(day, 0.05) for day in days] == [0.05] * 7
+    assert [ramp.forget_frac(day, 0.0) for day in days] == [0.0] * 7
+    with pytest.raises(ConfigError, match=r"policy\.education\.ends"):
+        replace(ramp, ends=date(2024, 6, 1))
 
 
 def test_auto_release_counts_measured_idleness_from_its_day_and_after_grace() -> None:

@@ -19,19 +19,24 @@ from sim.engine.logs import Ended
 from sim.entities import Federation
 from sim.ledger import DEPLOYMENT, active_bursts, integrate
 from sim.paths import with_value
+from sim.policies.anti_affinity import AntiAffinity
 from sim.policies.as_configured import AsConfigured
 from sim.policies.auto_release import AutoRelease
 from sim.policies.first_fit import FirstFit
 from sim.policies.give_back import GiveBack
+from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
 from sim.policies.never_release import NeverRelease
+from sim.policies.no_education import NoEducation
 from sim.policies.open_admission import OpenAdmission
 from sim.policies.plain import PLAIN
+from sim.policies.promptness_ramp import PromptnessRamp
 from sim.policies.scale_down import ScaleDown
 from sim.policies.static_nodes import StaticNodes
 from sim.policies.tuned_serving import TunedServing
+from sim.policies.whole_gpus import WholeGpus
 from sim.runner import RunResult, RunSpec, run_once
 from sim.ticks import NEVER
 from sim.units import GRID_PER_H
@@ -91,7 +96,7 @@ def federations(draw: st.DrawFn) -> Federation:
 ADMISSIONS = st.one_of(
     st.just(OpenAdmission()), st.builds(GpuQuota, st.integers(1, 4), st.just(QUOTA_SINCE))
 )
-PLACEMENTS = st.sampled_from([FirstFit(), LeastLoaded(), HomeWithFailover()])
+PLACEMENTS = st.sampled_from([FirstFit(), LeastLoaded(), HomeWithFailover(), AntiAffinity()])
 HOURS, SHARES = st.floats(0.0, 4.0), st.floats(0.0, 0.5)
 IDLE = st.one_of(
     st.just(NeverRelease()),
@@ -119,9 +124,20 @@ SERVING = st.one_of(
         st.booleans(), st.just(QUOTA_SINCE),
     ),
 )  # fmt: skip
+SHARING = st.one_of(
+    st.just(WholeGpus()),
+    st.builds(
+        GpuFractions, st.sampled_from([2, 8, 64]), st.floats(0.0, 1.0), st.just(()),
+        st.floats(1.0, 3.0), st.just(QUOTA_SINCE),
+    ),
+)  # fmt: skip
+EDUCATION = st.one_of(
+    st.just(NoEducation()),
+    st.builds(PromptnessRamp, st.floats(0.0, 1.0), st.just(QUOTA_SINCE), st.just(date(2024, 6, 1))),
+)
 POLICIES = st.builds(
     replace, st.just(PLAIN), admission=ADMISSIONS, placement=PLACEMENTS, idle=IDLE, nodes=NODES,
-    serving=SERVING,
+    serving=SERVING, sharing=SHARING, education=EDUCATION,
 )  # fmt: skip
 RUNS = st.builds(RunSpec, federations(), POLICIES, st.integers(0, 9))
 

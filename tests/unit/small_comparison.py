@@ -105,10 +105,10 @@ def _front() -> list[dict[str, object]]:
 
 
 def _prices() -> list[dict[str, object]]:
-    rows = []
+    rows, names = [], list(NAMES)
     for idle, share in IDLES.items():
         ends = [0.0, 8.0 * share, 25.0 * share, 300.0 * share, 4000.0 * share, float("inf")]
-        best = ["1 h", "4 h", "12 h", "72 h", BASE]
+        best = [*names[1:4], names[-1], BASE]
         rows += [
             {"idle": idle, "hypothesis": "averaged", "ledger": "allocated", "variant": name,
              "from_price": low, "to_price": high, "saved": _saved(idle, NAMES[name]),

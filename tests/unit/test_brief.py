@@ -12,7 +12,7 @@ import pytest
 from analysis.paired import brief_decision as decision
 from analysis.paired.brief import brief, sensitivities
 from analysis.paired.brief_words import Comparison, Effect
-from analysis.paired.tables import DIFFERENCES, FRONT, PRICES, SENSITIVITY
+from analysis.paired.tables import DIFFERENCES, FRONT, PRICES, REGRET, SENSITIVITY
 from analysis.wording import thousands
 from sim.errors import DataError
 from tests.unit import small_comparison as small
@@ -52,8 +52,9 @@ def test_the_table_has_the_numbers_of_the_tables() -> None:
     differences = tables[DIFFERENCES.file].set_index(
         ["variant", "idle", "site", "criterion", "measure"])  # fmt: skip
 
-    def shown(*values: float, digits: int = 3) -> str:
-        p50, p05, p95 = (thousands(x, digits) for x in values)
+    def shown(*values: float, decimals: int = 0) -> str:
+        p50, p05, p95 = (thousands(round(x, decimals if abs(x) < 10.0 or decimals == 2 else 0), 3)
+                         for x in values)
         return f"{p50} [{p05} to {p95}]"
 
     for variant, idle, saved, share, provisioned, cuts, lost, wait, mean_wait in rows:
@@ -61,12 +62,14 @@ def test_the_table_has_the_numbers_of_the_tables() -> None:
         of = front.loc[(*key, "allocated")]
         assert saved == shown(of["saved_p50"], of["saved_p05"], of["saved_p95"])
         part = differences.loc[(*key, "all", "gpu_allocated", "percent")]
-        assert share == shown(-part["p50"], -part["p95"], -part["p05"], digits=2)
+        assert share == shown(-part["p50"], -part["p95"], -part["p05"], decimals=1)
         assert provisioned == "0"
-        for cell, criterion in ((cuts, "interruptions"), (lost, "lost_gpu_h"),
-                                (wait, "wait_p50"), (mean_wait, "wait_mean")):  # fmt: skip
+        for cell, criterion, decimals in (
+            (cuts, "interruptions", 0), (lost, "lost_gpu_h", 0), (wait, "wait_p50", 2),
+            (mean_wait, "wait_mean", 2),
+        ):  # fmt: skip
             of = differences.loc[(*key, "all", criterion, "difference")]
-            assert cell == shown(of["p50"], of["p05"], of["p95"])
+            assert cell == shown(of["p50"], of["p05"], of["p95"], decimals=decimals)
 
 
 def test_no_number_of_a_sentence_stays_when_all_tables_change() -> None:
@@ -75,7 +78,7 @@ def test_no_number_of_a_sentence_stays_when_all_tables_change() -> None:
     before, after = _brief(_small()), _brief(_scaled(0.7137, *files))
     number = re.compile(r"(?<![\w.,-])\d[\d,]*\.?\d*(?![\w-])")
     for heading in ("Question and answer", "Savings and costs", "Who pays",
-                    "What it does not change", "By site"):  # fmt: skip
+                    "What it changes less: machines", "By site"):  # fmt: skip
         found = [number.findall(re.sub("`.*?`", "", _section(text, heading)))
                  for text in (before, after)]  # fmt: skip
         assert len(found[0]) > 8, heading
@@ -93,6 +96,7 @@ def test_signs_are_said_in_words() -> None:
     open_ = Effect(10.0, -5.0, 20.0, "GPU-h").said(*words)
     assert open_ == "saves 10 [-5 to 20] GPU-h (the direction is not certain)"
     assert Effect(0.0, 0.0, 3.0, "h").said(*words) == "saves 0 [0 to 3] h"
+    assert Effect(0.02, -0.1, 0.3, "GPU-h").said(*words) == "saves nothing"
 
 
 def test_the_answer_turns_with_the_sign() -> None:
@@ -114,6 +118,10 @@ def test_provisioned_hours_that_move_are_not_denied() -> None:
     text = _brief(Comparison(tables, small.FACTS))
     assert "No provisioned GPU-h are saved" not in text
     assert "Provisioned GPU-h change with `4 h`, as the table says." in text
+    front.loc[mine, "saved_p50"] = 0.0
+    text = _section(_brief(Comparison(tables, small.FACTS)), "What it changes less: machines")
+    assert "In half of the worlds or more no provisioned GPU-h are saved" in text
+    assert "0 [10 to 30] GPU-h at the most, with `4 h` under low idleness." in text
 
 
 def test_what_all_priors_agree_on_is_told_apart() -> None:
@@ -149,6 +157,16 @@ def test_one_choice_at_any_price_needs_no_condition() -> None:
     assert "choose `1 h`" in line
 
 
+def test_prices_at_which_nothing_changes_are_left_out() -> None:
+    """The table would repeat itself, or hide where another choice becomes the best."""
+    main = _small()
+    regret = main.tables[REGRET.file]
+    again = regret[regret["price"] == 10.0].assign(price=11.0)
+    main.tables[REGRET.file] = pd.concat([regret, again], ignore_index=True)
+    lines = decision.price_table(main, "allocated").splitlines()[2:]
+    assert [line.split("|")[1].strip() for line in lines] == ["1", "10", "100"]
+
+
 def test_the_least_regret_is_that_of_the_worst_prior() -> None:
     """The cautious choice would be judged by the prior of idleness that suits it."""
     line = decision.price_table(_small(), "allocated").splitlines()[3]
@@ -158,10 +176,16 @@ def test_the_least_regret_is_that_of_the_worst_prior() -> None:
 
 def test_only_what_is_told_from_zero_is_bold() -> None:
     """A correlation that may be chance would look like a finding."""
-    lines = sensitivities(_small(), "4 h").strip().splitlines()
-    assert "**-0.50 [-0.70 to -0.35]**" in lines[2]
-    assert "| +0.10 [-0.10 to +0.25] |" in lines[3]
+    text = sensitivities(_small(), "4 h")
+    assert text.count("**-0.50 [-0.70 to -0.35]**") == 3
+    assert "+0.10" not in text
+    assert "Not told from zero: `missed_frac`." in text
     main = _small()
+    table = main.tables[SENSITIVITY.file]
+    seen = (table["parameter"] == "policy.idle.missed_frac") & (table["idle"] == "low")
+    table.loc[seen, "p05"] = 0.05
+    text = sensitivities(main, "4 h")
+    assert "| **+0.10 [+0.05 to +0.25]** | +0.10 [-0.10 to +0.25] |" in text
     main.tables[SENSITIVITY.file] = main.tables[SENSITIVITY.file].assign(correlation=np.nan)
     assert sensitivities(main, "4 h") == ""
 
@@ -184,6 +208,7 @@ def test_figures_are_linked_with_their_tables_if_drawn() -> None:
     text = _brief(_small())
     assert "(release/figures/savings.png)" in text
     assert "[table](release/figures/savings.csv)" in text
+    assert "[best choice by the price of an interruption](release/figures/prices.png)." in text
     assert "monthly" not in text
 
 
@@ -197,7 +222,7 @@ def test_what_else_could_be_done_names_the_most_saving() -> None:
     part = _section(text, "What else could be done: `node_scale_down`")
     assert "20 [10 to 30] provisioned GPU-h by `24 h` under low idleness" in part
     assert part.count("| `24 h` |") == 2
-    assert part.count("\n| `") == 4 * 2
+    assert part.count("\n| `") == 3 * 2
     assert "scenario=node_scale_down" in _section(text, "Provenance")
     assert "see `node_scale_down`" in _section(text, "Recommendation")
 

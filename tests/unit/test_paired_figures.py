@@ -15,6 +15,7 @@ from matplotlib.text import Text
 
 from analysis.paired import figures_tables as chosen
 from analysis.paired.figures import begins, draw_all, shown_variant
+from analysis.paired.figures_look import Palette
 from analysis.paired.tables import DIFFERENCES, FRONT, MONTHLY, PRICES, VARIANTS, WAITS
 from analysis.paired.variants import Playable
 from sim.config import build_policies
@@ -51,8 +52,9 @@ DRAWN: dict[str, tuple[Callable[[Tables], pd.DataFrame], set[str]]] = {
     ),
     "monthly": (
         lambda t: chosen.monthly(t[MONTHLY.file], small.BASE, "4 h"),
-        {"GPUs, mean of the month", "project month", "M24", "the policy begins", "never", "4 h",
-         "provisioned, median", "90 % interval over worlds", "high idleness"},
+        {"GPUs, mean of the month", "project month", "M24", "the policy begins",
+         "low idleness\nnever", "high idleness\n4 h", "provisioned, median",
+         "90 % interval over worlds"},
     ),
     "waits": (
         lambda t: chosen.waits(t[WAITS.file], ALL),
@@ -129,6 +131,49 @@ def test_no_text_is_cut_off_and_no_tick_labels_overlap(drawn, name: str) -> None
             rotated = axis is axes.xaxis and any(t.get_rotation() for t in axis.get_ticklabels())
             if not rotated:
                 assert not any(a.overlaps(b) for a, b in pairwise(inside)), axis
+
+
+def test_a_comparison_in_which_nothing_changes_is_drawn(tmp_path: Path) -> None:
+    """Policies that touch no GPU would end in a warning or a traceback after hours of runs."""
+    tables = small.tables()
+    for file in (DIFFERENCES.file, FRONT.file):
+        numbers = tables[file].select_dtypes("float64").columns
+        tables[file][numbers] = 0.0 * tables[file][numbers]
+    none = tables[PRICES.file].query("variant == 'never' and ledger == 'provisioned'")
+    both = [none, none.assign(ledger="allocated")]
+    tables[PRICES.file] = pd.concat(both, ignore_index=True)
+    tables[WAITS.file]["share"] = np.nan
+    drawn = {path.stem for path in draw_all(tables, tmp_path, AXIS).values()}
+    assert drawn == set(DRAWN) - {"waits"}
+
+
+def test_long_names_of_many_variants_have_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key would run out of the figure: a scenario may have a dozen variants with long names."""
+    names = {"never": 0.0, **{f"release-after-{t}-h-and-off-after-30-min": float(t)
+                              for t in range(1, 12)}}  # fmt: skip
+    monkeypatch.setattr(small, "NAMES", names)
+    found: list[Figure] = []
+    written = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **k: (written(self, *a, **k), found.append(self))
+    )
+    draw_all(small.tables(), tmp_path, AXIS)
+    assert len(found) == len(DRAWN)
+    for figure in found:
+        for legend in figure.legends:
+            box = legend.get_window_extent(figure.canvas.get_renderer())
+            assert box.x0 >= 0.0
+            assert box.x1 <= figure.bbox.width
+
+
+def test_no_two_of_a_dozen_variants_look_alike() -> None:
+    """Curves of two variants could not be told apart where colours begin anew."""
+    names = [f"v{i}" for i in range(12)]
+    look = Palette(["base", *names], "base")
+    for looks in (look.line, look.marker, look.hatch):
+        assert len({(look.colour(n), str(looks(n))) for n in ["base", *names]}) == 13
 
 
 def test_drawing_does_not_change_tables(tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from sim.engine.play import play
 from sim.entities import Federation
 from sim.paths import with_value
 from sim.plan.world import draw_plan
+from sim.policies.anti_affinity import AntiAffinity
 from sim.policies.auto_release import AutoRelease
 from sim.policies.base import NodesPolicy, Policies
 from sim.policies.give_back import GiveBack
+from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.least_loaded import LeastLoaded
+from sim.policies.promptness_ramp import PromptnessRamp
 from sim.policies.scale_down import ScaleDown
 from sim.policies.static_nodes import StaticNodes
 
@@ -47,6 +50,8 @@ def _agree(federation: Federation, policies: Policies, replicate: int) -> Counte
     found = Counter(d.ended.name for d in logs.deployments if d.ended is not None)
     found["waited"] = sum(d.started_h > d.requested_h for d in logs.deployments)
     found["withdrawn"] = len(logs.withdrawn)
+    found["shared"] = sum(d.gpu is not None for d in logs.deployments)
+    found["returned"] = sum(d.gpu is not None and len(d.segments) > 1 for d in logs.deployments)
     found["lost"] = sum(d.lost_h > 0.0 and d.ended is Ended.IDLE for d in logs.deployments)
     one, two = comparable(logs, horizon_h), comparable(twin, horizon_h)
     for part, entries in one.items():
@@ -102,6 +107,28 @@ def test_twin_agrees_when_nodes_are_switched_off(
     booted = _agree(calm, replace(policies, nodes=nodes), 1)["waited"]
     static = _agree(calm, replace(policies, nodes=StaticNodes()), 1)["waited"]
     assert booted > static + 10
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("replicate", [0, 1])
+def test_twin_agrees_when_gpus_are_shared(
+    tiny: Federation, policies: Policies, law: str, replicate: int
+) -> None:
+    """Nodes known by what they have free would not be what looking at each GPU finds."""
+    crowded = _crowded(replace(tiny, growth=replace(tiny.growth, law=law)))
+    crowded = with_value(crowded, "demand.gpus", {1: 3.0, 2: 1.0, 3: 1.0})
+    shared = replace(
+        policies,
+        admission=GpuQuota(3, date(2024, 3, 1)),
+        sharing=GpuFractions(4, 0.7, (), 1.7, date(2024, 2, 1)),
+        education=PromptnessRamp(0.9, date(2024, 3, 1), date(2024, 6, 1)),
+        placement=AntiAffinity(),
+    )
+    found = _agree(crowded, shared, replicate)
+    assert min(found[w] for w in ("shared", "returned", "waited", "OUTAGE", "FORGOTTEN")) > 5
+    strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.75, date(2024, 2, 1))
+    found = _agree(crowded, replace(shared, idle=strict), replicate)
+    assert min(found[what] for what in ("shared", "IDLE", "WARNED", "OUTAGE", "lost")) > 10
 
 
 @pytest.mark.parametrize("law", LAWS)

@@ -20,13 +20,17 @@ from sim.policies.as_configured import AsConfigured
 from sim.policies.auto_release import AutoRelease
 from sim.policies.base import Policies
 from sim.policies.give_back import GiveBack
+from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.never_release import NeverRelease
 from sim.policies.open_admission import OpenAdmission
+from sim.policies.promptness_ramp import PromptnessRamp
 from sim.policies.scale_down import ScaleDown
 from sim.policies.tuned_serving import TunedServing
 from sim.runner import RunResult, RunSpec, run_on, run_once
 
+QUARTERS = GpuFractions(4, 1.0, (), 1.5, date(2024, 2, 1))
+RAMP = PromptnessRamp(1.0, date(2024, 2, 1), date(2024, 3, 1))
 STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.5, date(2024, 2, 1))
 OFF_AT_ONCE = ScaleDown(0.0, 0.0, True, True, date(2024, 2, 1))
 SCALED = ScaleDown(0.5, 0.25, True, True, date(2024, 2, 1))
@@ -59,8 +63,11 @@ def _without_quota(policies: Policies) -> Policies:
 @pytest.mark.parametrize("use_case", ["birds", "waves"])
 @pytest.mark.parametrize(
     "others",
-    [{}, {"idle": STRICT}, {"nodes": OFF_AT_ONCE, "serving": WARM}],
-    ids=["none", "auto_release", "scale_down"],
+    [
+        {}, {"idle": STRICT}, {"nodes": OFF_AT_ONCE, "serving": WARM},
+        {"sharing": QUARTERS, "education": RAMP},
+    ],
+    ids=["plain", "auto_release", "scale_down", "shared"],
 )
 def test_one_user_more_changes_nobody_else(
     tiny: Federation, policies: Policies, use_case: str, others: dict[str, Any]
@@ -207,6 +214,28 @@ def test_serving_policy_changes_how_but_not_what(tiny: Federation, policies: Pol
     before = both[0]["month"] < 6
     pd.testing.assert_frame_equal(both[0][before], both[1][before], check_exact=True)
     assert both[1]["cold"][~before].sum() < both[0]["cold"][~before].sum()
+
+
+@pytest.mark.parametrize(
+    "inert",
+    [
+        {"sharing": replace(QUARTERS, share_frac=0.0)},
+        {"sharing": replace(QUARTERS, phases=("onboarded",))},
+        {"sharing": replace(QUARTERS, from_day=date(2025, 1, 1))},
+        {"education": replace(RAMP, prompt_frac=0.5)},  # less than in the tiny federation
+        {"education": PromptnessRamp(1.0, date(2025, 1, 1), date(2025, 2, 1))},
+    ],
+    ids=["share_frac", "phases", "from_day", "prompt_frac", "begins"],
+)
+def test_inert_sharing_or_education_changes_no_bit(
+    tiny: Federation, policies: Policies, inert: dict[str, Any]
+) -> None:
+    """A policy that never acts would change the world, or users unlearn what they can."""
+    without = run_once(RunSpec(tiny, policies))
+    _same(without, run_once(RunSpec(tiny, replace(policies, **inert))))
+    acts = {"sharing": QUARTERS, "education": RAMP}
+    other = run_once(RunSpec(tiny, replace(policies, **{k: acts[k] for k in inert})))
+    assert other.logs != without.logs
 
 
 @pytest.mark.parametrize(
