@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from math import isfinite
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -35,9 +36,16 @@ def build(kind: type[T], data: Mapping[str, Any], where: str) -> T:
     """
     _refuse_unknown(kind, data, where)
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
+        checked: T = _adapter(kind).validate_json(json.dumps(data, default=str), strict=True)
+        return checked
     except ValidationError as error:
         raise _first_problem(error, where) from None
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    """Return the checker of a dataclass; to make one takes longer than to use it."""
+    return TypeAdapter(kind)
 
 
 def build_federation(data: Mapping[str, Any]) -> Federation:

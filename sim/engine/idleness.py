@@ -38,13 +38,15 @@ class Watch:
     ) -> None:
         """Draw what the policy may need."""
         self.policy, self.shortest_h = policy, policy.shortest_h
-        self.calendar, self.tail_h = calendar, script.tail_h
+        self.from_h = calendar.hours_at(policy.from_day)
+        self.calendar, self.tail_h, self.work_h = calendar, script.tail_h, script.work_h
         requests, draws = plan.requests, plan.idleness()
         self.burst_first = requests.burst_first.tolist()
         self.burst_count = requests.burst_count.tolist()
         self.burst_h, self.gap_h = requests.burst_h.tolist(), requests.gap_h.tolist()
         self.exempt = draws.exempt.tolist()
-        self.detector, self.reaction = draws.detector.tolist(), draws.reaction.tolist()
+        self.detector = draws.detector.data  # few are looked at: no lists of all
+        self.reaction = draws.reaction.data
         self._lost: set[int] = set()
 
     def first_release(
@@ -59,6 +61,9 @@ class Watch:
             begin_h: When that begins, h.
         """
         at_h, start, slowdown = begin_h, self.burst_first[request], deployment.slowdown
+        most_h = self.work_h[request] * slowdown + self.tail_h[request]
+        if begin_h + most_h <= self.from_h:
+            return None
         last = start + self.burst_count[request] - 1
         for burst in range(start + first, last + 1):
             after_h = self.tail_h[request] if burst == last else self.gap_h[burst]
@@ -66,11 +71,13 @@ class Watch:
             if slowdown != 1.0:
                 burst_h = to_grid_h(burst_h * slowdown)
             for computing, length_h in ((True, burst_h), (False, after_h)):
-                if length_h > self.shortest_h and not (computing and burst in self._lost):
+                until_h = at_h + length_h
+                asks = length_h > self.shortest_h and until_h > self.from_h
+                if asks and not (computing and burst in self._lost):
                     said = self._asked(deployment, burst, at_h, computing)
                     if said is not None and said.after_h < length_h:
                         return TakenAway(at_h + said.after_h, said)
-                at_h += length_h
+                at_h = until_h
         return None
 
     def lost(self, request: int, burst: int) -> None:
@@ -91,8 +98,8 @@ class Watch:
                 at_h - deployment.started_h,
                 computing,
                 self.exempt[deployment.user],
-                self.detector[burst][column],
-                self.reaction[burst][column],
+                self.detector[burst, column],
+                self.reaction[burst, column],
             )
         )
         if said is None:

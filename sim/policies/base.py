@@ -238,6 +238,11 @@ class IdlePolicy(Protocol):
     """Decides when a deployment is taken from a user who does not compute: no polling."""
 
     @property
+    def from_day(self) -> date:
+        """From when on it may act, UTC; stretches that end before are not asked about."""
+        ...
+
+    @property
     def shortest_h(self) -> float:
         """No stretch of so many hours or fewer is ever acted on; such ones are not asked about."""
         ...

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.paired.estimates import Sample, best_by_price, better, on_front, regrets
 from analysis.paired.results import described
-from analysis.paired.statistics import Sample, best_by_price, better, on_front, regrets
 
 NUMBERS = st.floats(-1e9, 1e9, allow_nan=False)
 VARIANTS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from math import nan
 
 import pytest
@@ -112,6 +113,7 @@ class _Says:
 
     said: IdleRelease
     shortest_h: float = 0.0
+    from_day: date = START
 
     def release(self, idle: IdleView) -> IdleRelease:
         return self.said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.paired.statistics import (
+from analysis.paired.estimates import (
     Range,
     Sample,
     best_by_price,
