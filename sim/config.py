@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from math import isfinite
@@ -36,14 +36,14 @@ def build(kind: type[T], data: Mapping[str, Any], where: str) -> T:
     """
     _refuse_unknown(kind, data, where)
     try:
-        checked: T = _adapter(kind).validate_json(json.dumps(data, default=str), strict=True)
-        return checked
+        checker: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]
+        return checker.validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         raise _first_problem(error, where) from None
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
     """Return the checker of a dataclass; to make one takes longer than to use it."""
     return TypeAdapter(kind)
 
