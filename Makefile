@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help project test test-fast calibrate golden bench backcast coverage crosscheck records validate-serving docs docs-check lint clean
+.PHONY: help project test test-fast calibrate golden bench backcast coverage crosscheck records brief validate-serving docs docs-check lint clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ crosscheck: $(VENV)/.made  ## a second opinion on the shipped posterior: ES-MDA 
 
 records: $(VENV)/.made  ## what deployment records teach: recovery, value, another platform's jobs, docs/records
 	$(BIN)/python -m analysis.records_page
+
+brief: $(VENV)/.made  ## what releasing idle GPUs saves, costs and hangs on, two pages: docs/policy-brief
+	$(BIN)/python -m analysis.policy_brief
 
 validate-serving: $(VENV)/.made  ## hold serving against measured AWS Lambda experiments
 	$(BIN)/python -m analysis.serving_validation

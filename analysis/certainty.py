@@ -179,7 +179,7 @@ def _known(posterior: Posterior, names: Sequence[str]) -> list[str]:
 
 def _prior(posterior: Posterior, names: Sequence[str]) -> list[str]:
     table = posterior.parameters[posterior.parameters["hypothesis"].isin(names)]
-    lines = _idle(posterior, names)
+    lines = idle_sentences(posterior, names)
     ratio = table.groupby("parameter", sort=False)["ratio"].min()
     left = [f"`{n}`" for n, r in ratio.items() if r >= INFORMED]
     if left:
@@ -190,7 +190,8 @@ def _prior(posterior: Posterior, names: Sequence[str]) -> list[str]:
     return [*lines, *_laws(posterior, names)]
 
 
-def _idle(posterior: Posterior, names: Sequence[str]) -> list[str]:
+def idle_sentences(posterior: Posterior, names: Sequence[str]) -> list[str]:
+    """Say how much of held GPU time is idle, before and after the figures; none if not known."""
     found = posterior.idle.set_index("hypothesis")
     if "prior" not in found.index:
         return []

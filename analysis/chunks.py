@@ -12,6 +12,7 @@ from analysis.storing import write_atomically
 from sim.ensemble import run_many
 from sim.runner import RunResult, RunSpec
 
+S = TypeVar("S")
 T = TypeVar("T")
 CHUNK = 60  # runs kept at a time: a few seconds of work
 
@@ -37,15 +38,40 @@ def run_in_chunks(
     Returns:
         What was kept of each run, in order.
     """
-    chunks = [range(a, min(a + CHUNK, runs)) for a in range(0, runs, CHUNK)]
+    return in_chunks(
+        specs, runs, lambda left: run_many(left, keep, jobs, batch=4), folder, advance, CHUNK
+    )
+
+
+def in_chunks(
+    items: Callable[[], Sequence[S]],
+    count: int,
+    work: Callable[[Sequence[S]], Iterator[T]],
+    folder: Path,
+    advance: Callable[[int], None],
+    size: int,
+) -> list[T]:
+    """Work through many items, skipping what `folder` has already.
+
+    Args:
+        items: Makes the items; called only if the result of any is missing.
+        count: Their number.
+        work: Does them, one after the other; gives what is kept of each.
+        folder: Where chunks of results are kept; named by all that they depend on.
+        advance: Called with the number of items finished since the last call.
+        size: Items kept at a time.
+
+    Returns:
+        What was kept of each item, in order.
+    """
+    chunks = [range(a, min(a + size, count)) for a in range(0, count, size)]
     files = [folder / f"runs-{c.start:05d}.joblib" for c in chunks]
     begun = {f: _begun(f) for f in files if not f.exists()}
     missing = [(c, f) for c, f in zip(chunks, files, strict=True) if f in begun]
-    advance(runs - sum(len(c) - len(begun[f]) for c, f in missing))
+    advance(count - sum(len(c) - len(begun[f]) for c, f in missing))
     if missing:
-        every = specs()
-        left = [every[i] for c, f in missing for i in c[len(begun[f]) :]]
-        results = run_many(left, keep, jobs, batch=4)
+        every = items()
+        results = work([every[i] for c, f in missing for i in c[len(begun[f]) :]])
         for chunk, file in missing:
             _finish(file, begun[file], len(chunk), results, advance)
     return [row for file in files for row in joblib.load(file)]

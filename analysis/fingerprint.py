@@ -11,9 +11,14 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Turn entities into plain data with a stable order, for hashing and JSON."""
+    """Turn entities into plain data with a stable order, for hashing and JSON.
+
+    A field that says so is left out unless it is set: hashes made before it came stay valid.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        told = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        absent = {f.name for f in fields(value) if f.metadata.get("unset_is_absent")}
+        return {k: v for k, v in told.items() if v is not None or k not in absent}
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

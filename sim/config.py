@@ -71,10 +71,10 @@ def build_policies(data: Mapping[str, Mapping[str, Any]]) -> Policies:
                 _POLICY_KINDS,
             )
     built = {}
-    for kind, protocol in _POLICY_KINDS.items():
+    for kind in _POLICY_KINDS:
         if kind not in data:
             raise ConfigError("no policy chosen", f"policy.{kind}", f"an option of policy/{kind}")
-        built[kind] = _policy(kind, protocol, data[kind])
+        built[kind] = build_policy(kind, data[kind])
     return Policies(**built)
 
 
@@ -93,8 +93,9 @@ def check_policies(policies: Policies, federation: Federation) -> None:
                 raise ConfigError("unknown phase", where, expected, name, known)
 
 
-def _policy(kind: str, protocol: type, data: Mapping[str, Any]) -> Any:
-    where = f"policy.{kind}"
+def build_policy(kind: str, data: Mapping[str, Any]) -> Any:
+    """Build the policy of one kind; see `build_policies`."""
+    where, protocol = f"policy.{kind}", _POLICY_KINDS[kind]
     target = str(data.get("_target_", ""))
     module, _, name = target.rpartition(".")
     try:

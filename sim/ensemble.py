@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from joblib import Parallel, delayed
@@ -13,6 +14,7 @@ from joblib import Parallel, delayed
 from sim.errors import EngineError
 from sim.runner import RunResult, RunSpec, run_once
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -22,7 +24,7 @@ def run_many(
     jobs: int = 1,
     batch: int = 1,
 ) -> Iterator[T]:
-    """Run specifications and yield what `reduce` keeps of each, in their order.
+    """Run specifications and give what `reduce` keeps of each, in their order.
 
     Args:
         specs: The runs.
@@ -31,24 +33,45 @@ def run_many(
             `joblib.parallel_config` around the call.
         batch: Runs handed to a worker at a time.
 
+    Returns:
+        The reduced results, one after the other; errors as `in_order` has them.
+    """
+    return in_order(partial(_run, reduce), specs, jobs, batch)
+
+
+def in_order(
+    work: Callable[[S], T], items: Iterable[S], jobs: int = 1, batch: int = 1
+) -> Iterator[T]:
+    """Do some work for each of many items and yield what comes of it, in their order.
+
+    Args:
+        work: What is done with an item; runs in a worker, must be picklable.
+        items: The items, picklable; may be made on the way.
+        jobs: Number of processes, as in `run_many`.
+        batch: Items handed to a worker at a time.
+
     Yields:
-        The reduced results; an error in a run is raised here, with its reason.
+        What `work` returned; its errors are raised here, with their reason.
 
     Raises:
         EngineError: When a worker process ended (killed, out of memory); nobody waits for the rest.
     """
     parallel = Parallel(n_jobs=jobs, return_as="generator", batch_size=batch)
     try:
-        yield from parallel(delayed(_run)(spec, reduce) for spec in specs)
+        yield from parallel(delayed(_undisturbed)(work, item) for item in items)
     except BrokenProcessPool as error:
         raise EngineError(
             "a worker process ended", "parallel runs", "enough memory for all; fewer jobs need less"
         ) from error
 
 
-def _run(spec: RunSpec, reduce: Callable[[RunResult], T]) -> T:
+def _run(reduce: Callable[[RunResult], T], spec: RunSpec) -> T:
+    return reduce(run_once(spec))
+
+
+def _undisturbed(work: Callable[[S], T], item: S) -> T:
     with _without_collector():
-        return reduce(run_once(spec))
+        return work(item)
 
 
 @contextmanager

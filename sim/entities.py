@@ -17,6 +17,8 @@ from sim.applications import Application, Cluster, TraceFile
 from sim.ranges import Count, Fraction, Name, NonNegative, Positive
 from sim.timeline import ProjectCalendar
 
+UNSET_IS_ABSENT = {"unset_is_absent": True}  # of a field that older fingerprints do not know
+
 
 class StoreRole(Enum):
     """What a store keeps."""
@@ -225,6 +227,18 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class Delay:
+    """From `since` on, the phases that a use case has not begun yet begin `months` later.
+
+    Negative months: earlier, but not before that day. What went before it is as it was, and so is
+    what a use case uploads a month in each phase.
+    """
+
+    since: date
+    months: float
+
+
+@dataclass(frozen=True)
 class Installation:
     """A row of the accounting report: one site and one resource."""
 
@@ -262,3 +276,4 @@ class Federation:
     files: Files
     growth: Growth
     traces: dict[str, TraceFile] = field(default_factory=dict)
+    delay: Delay | None = field(default=None, metadata=UNSET_IS_ABSENT)

@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.engine.logs import Held, Logs
-from sim.engine.storage import storage_log
+from sim.engine.storage import Fate, storage_log
 from sim.entities import Federation
 from sim.plan.world import Plan
+from sim.policies.base import StoragePolicy
+from sim.policies.plain import PLAIN
 from sim.ticks import TICKS_PER_H
 from sim.units import LEDGERS, RESOURCES, FloatArray, IntArray, to_grid_h
 
@@ -33,11 +35,13 @@ class Usage:
             is "none"; resources and ledgers as in `sim.units`; rows: the site's own, the
             development service, the deployment service. GPU-h, CPU-h and TB-month.
         sites, use_cases: Labels of the axes.
+        files: What became of the files that use cases brought, TB.
     """
 
     quantity: FloatArray
     sites: tuple[str, ...]
     use_cases: tuple[str, ...]
+    files: Fate
 
     def monthly(self, resource: str, ledger: str) -> FloatArray:
         """Return a resource by month and site, shape (months, sites)."""
@@ -108,9 +112,11 @@ def _summed(
     return flat.reshape(shape)
 
 
-def usage_of(federation: Federation, plan: Plan, logs: Logs) -> Usage:
-    """Integrate the logs of a run into its usage."""
-    return _Accounting(federation, plan, logs).usage()
+def usage_of(
+    federation: Federation, plan: Plan, logs: Logs, storage: StoragePolicy = PLAIN.storage
+) -> Usage:
+    """Integrate the logs of a run into its usage, with files kept as a policy says."""
+    return _Accounting(federation, plan, logs).usage(storage)
 
 
 def active_bursts(plan: Plan, logs: Logs) -> tuple[IntArray, FloatArray, FloatArray]:
@@ -156,16 +162,16 @@ class _Accounting:
         self.site_of_pool = {n: self.sites.index(p.site) for n, p in federation.pools.items()}
         self.none = len(self.cases)
 
-    def usage(self) -> Usage:
+    def usage(self, storage: StoragePolicy) -> Usage:
         self._nodes()
         self._cores(self.logs.services, {n: s.site for n, s in self.federation.services.items()})
         self._deployments()
         self._serving()
-        self._storage()
+        files = self._storage(storage)
         months = self.federation.calendar.months
         by_month = np.moveaxis(self.total.reshape(*self.shape, months), -1, 0)
         quantity = np.ascontiguousarray(by_month)  # sums go in the same order after pickling
-        return Usage(quantity, self.sites, self.cases)
+        return Usage(quantity, self.sites, self.cases, files)
 
     def _key(
         self, site: IntArray, case: IntArray | int, resource: int, ledger: int, row: int
@@ -233,8 +239,8 @@ class _Accounting:
     def _site(self, name: str) -> IntArray:
         return np.array(self.sites.index(name))
 
-    def _storage(self) -> None:
-        log = storage_log(self.federation, self.plan, self.logs)
+    def _storage(self, policy: StoragePolicy) -> Fate:
+        log = storage_log(self.federation, self.plan, self.logs, policy)
         site_of = [self.sites.index(s.site) for s in self.federation.stores.values()]
         site = np.array(site_of, dtype=np.int64)[log.store]
         case = np.where(log.volume, self.none, log.use_case)
@@ -244,6 +250,7 @@ class _Accounting:
         if len(key):
             hours = integrate(log.start_h, log.end_h, log.amount_tb, self.edges, key, len(hours))
         self.total += hours / self.federation.calendar.month_length_h
+        return log.fate
 
 
 def _columns(held: Sequence[Held]) -> tuple[FloatArray, FloatArray, FloatArray]:

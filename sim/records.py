@@ -93,7 +93,7 @@ DEPLOYMENTS = Table(
         _c("gpus", "float64", "GPU", "GPUs held; below 1 if a GPU is shared"),
         _c("cores", "int64", "core", "cores reserved"),
         _c("requested_h", "float64", "h", "when it was asked for, since the start of the project"),
-        _c("started_h", "float64", "h", "when it started; missing if withdrawn"),
+        _c("started_h", "float64", "h", "when it started, its node being up; missing if withdrawn"),
         _c("last_active_h", "float64", "h", "end of the last burst"),
         _c("released_h", "float64", "h", "when it was released, withdrawn or cut by the horizon"),
         _c("released_why", "str", "-", "why it ended: released promptly, released late, "
@@ -115,7 +115,7 @@ SERVING = Table(
         _c("cluster", "str", "-", "cluster that runs it"),
         _c("application", "str", "-", "application"),
         _c("use_case", "str", "-", "use case that offers it"),
-        _c("kind", "str", "-", "sync, async, exposed or keep_alive"),
+        _c("kind", "str", "-", "sync, async, exposed or keep_alive, as the federation says"),
         _c("invocations", "int64", "-", "requests that were answered in the month"),
         _c("cold", "int64", "-", "of these, how many waited for a replica that had to start"),
         _c("timeouts", "int64", "-", "requests that gave up waiting in the month"),

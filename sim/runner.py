@@ -90,6 +90,7 @@ class RunResult:
             "tb_month": dict(
                 zip(("provisioned", "allocated"), totals[2, :2].tolist(), strict=True)
             ),
+            **usage.files._asdict(),
             "invocations": sum(sum(s.outcomes[: Outcome.COLD + 1]) for s in logs.served),
             "invocations_unanswered_at_horizon": sum(logs.unserved.values()),
         }
@@ -104,9 +105,22 @@ def run_once(spec: RunSpec) -> RunResult:
     Returns:
         The result; the same for the same specification, bit for bit, on any worker.
     """
-    plan = draw_plan(spec.federation, spec.seed, spec.replicate)
+    return run_on(draw_plan(spec.federation, spec.seed, spec.replicate), spec)
+
+
+def run_on(plan: Plan, spec: RunSpec) -> RunResult:
+    """Play one replicate on a plan that is already drawn.
+
+    Args:
+        plan: The plan of the specification's federation, seed and replicate, whatever its policies.
+        spec: The specification.
+
+    Returns:
+        The same as `run_once`, bit for bit.
+    """
     logs = play(spec.federation, plan, spec.policies)
-    return RunResult(spec, plan, logs, usage_of(spec.federation, plan, logs))
+    usage = usage_of(spec.federation, plan, logs, spec.policies.storage)
+    return RunResult(spec, plan, logs, usage)
 
 
 def platform_metrics(result: RunResult) -> dict[str, np.ndarray]:

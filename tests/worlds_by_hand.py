@@ -31,6 +31,7 @@ from sim.plan.calls import calls as calls_at
 from sim.plan.given import GivenReader
 from sim.plan.hosting import Hosted
 from sim.plan.idleness import IdleDraws
+from sim.plan.keeping import KeepDraws
 from sim.plan.outages import PoolOutage
 from sim.plan.phases import Life
 from sim.plan.reader import ColdStart, StartReader
@@ -210,10 +211,12 @@ def plan(
     hosted_h: float = 0.0,
     uploads: Sequence[tuple[float, float, float]] = (),
     reaction: float = 0.5,
+    needed: KeepDraws | None = None,
 ) -> Plan:
     """Return a plan of the one use case; uploads are (time h, TB, catch-up h).
 
-    Draws for idle policies are 0.5, those for the reaction to a warning as told.
+    Draws for idle policies are 0.5, those for the reaction to a warning as told; those for storage
+    policies are 0.5 or as told in `needed`.
     """
     wanted = asks if isinstance(asks, Requests) else requests(asks)
     users = int(wanted.user.max()) + 1 if len(wanted) else 1
@@ -222,6 +225,10 @@ def plan(
     )
     detector = np.full((len(wanted.burst_h), 2), 0.5)
     brought = np.array(uploads, dtype=np.float64).reshape(-1, 3).T
+    keeping = needed or KeepDraws(
+        {"case": np.full(len(uploads), 0.5)}, {"case": np.empty(0)}, np.full(len(wanted), 0.5),
+        {"case/app": np.full(int(of.calendar.horizon_h) + 1, 0.5)},
+    )  # fmt: skip
     return Plan(
         users=tuple(User(f"case/{k}", "case", "SE", 0.0) for k in range(users)),
         lives={"case": life},
@@ -231,6 +238,7 @@ def plan(
         hosted={"case/app": hosted(of, invocations, hosted_h)} if invocations else {},
         outages={name: tuple((outages or {}).get(name, ())) for name in of.pools},
         idleness=lambda: IdleDraws(np.full(users, 0.5), detector, detector + (reaction - 0.5)),
+        keeping=lambda: keeping,
     )
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import simpy
 
@@ -106,6 +107,7 @@ class TwinApplication(ABC):
         self.line: deque[TwinRequest] = deque()
         self.replicas: list[TwinReplica] = []
         self.computing = self.started = self.allocated = self.active = 0
+        self.policy, self.retuned = tenant.policy, env.event()
         if tenant.hosted < NEVER:
             env.process(self.hosting())
 
@@ -125,6 +127,16 @@ class TwinApplication(ABC):
     def make_room(self) -> None:
         """Let replicas go for which nodes have no room any more."""
 
+    @abstractmethod
+    def adapt(self, policy: Any, hosted: bool) -> None:
+        """Go by another policy from now on."""
+
+    def retune(self, policy: KeepAlive | Autoscaler) -> None:
+        """Let replicas come and go by another policy from now on."""
+        self.adapt(policy, self.tenant.hosted < self.env.now)
+        self.retuned.succeed()
+        self.retuned = self.env.event()
+
     def serves_waiting(self) -> bool:
         """Return whether somebody waits for room, and room is there."""
         return False
@@ -138,8 +150,8 @@ class TwinApplication(ABC):
         self.line.remove(request)
 
     def hosting(self) -> Process:
-        """Be there from a time on."""
-        yield At(self.env, self.tenant.hosted, Kind.HOST, self.number)
+        """Be there from a time on, or from now on."""
+        yield At(self.env, max(self.tenant.hosted, self.env.now), Kind.HOST, self.number)
         self.host()
 
     def life(self, request: TwinRequest, comes: simpy.Event) -> Process:
@@ -168,15 +180,17 @@ class TwinApplication(ABC):
 
     def patience(self, request: TwinRequest) -> Process:
         """Wait until a request has a replica or its patience ends."""
-        assert request.served is not None
-        timeout = self.tenant.policy.timeout
-        if timeout == NEVER or request.served.triggered:
-            yield request.served
-            return
-        end = At(self.env, self.env.now + timeout, Kind.PATIENCE, self.number)
-        yield request.served | end
-        if not request.served.triggered:
-            self.leave_line(request)
+        served = request.served
+        assert served is not None
+        while not served.triggered:
+            ends = request.asked + self.policy.timeout
+            if ends >= NEVER:
+                yield served | self.retuned
+                continue
+            end = At(self.env, max(ends, self.env.now), Kind.PATIENCE, self.number)
+            happened = yield served | end | self.retuned
+            if end in happened and not served.triggered:
+                return self.leave_line(request)
 
     def call_next(self, request: TwinRequest) -> None:
         """Call the application that the result of a request goes to."""

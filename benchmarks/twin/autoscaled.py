@@ -28,16 +28,45 @@ class TwinAutoscaled(TwinApplication):
         super().__init__(*about)
         self.policy, self.sleeps = policy, sleeps
         self.living: list[TwinReplica] = []  # those that are not leaving, the oldest first
-        self.load = self.load_since = 0
-        self.looks = policy.stable_window // policy.tick_interval
+        self.load = self.load_since = self.era = 0
+        self.awake = False
+        self.activity = self.env.event()
+        self.forget()
+        self.env.process(self.autoscaler(self.era))
+
+    def forget(self) -> None:
+        """Know nothing of the load before."""
+        self.load = 0
+        self.looks = self.policy.stable_window // self.policy.tick_interval
         self.loads: list[int] = []  # of each interval
         self.wants: list[int] = []  # at each look
         self.active_since: int | None = None  # begin of the first interval with load
         self.panic_since: int | None = None
         self.panic_most = 0
         self.idle_since: int | None = None
-        self.activity = self.env.event()
-        self.env.process(self.autoscaler())
+
+    def adapt(self, policy: Autoscaler, hosted: bool) -> None:
+        """Go by other numbers; with other intervals forget, and look after a whole one."""
+        self.sum_up()
+        anew = _intervals(policy) != _intervals(self.policy)
+        self.policy = policy
+        if self.line:
+            self.env.process(self.assign_first())
+        if anew:
+            self.forget()
+            self.era += 1
+            step, tick = policy.tick_interval, None
+            if hosted or self.awake:
+                tick = (self.env.now // step + 1) * step
+            self.env.process(self.autoscaler(self.era, tick))
+        elif hosted:
+            self.wake()
+
+    def assign_first(self) -> Process:
+        """Let who waits go where there is room now."""
+        yield At(self.env, self.env.now, Kind.READY, self.number)
+        self.sum_up()
+        self.assign()
 
     def host(self) -> None:
         """Start the first replicas."""
@@ -127,19 +156,25 @@ class TwinAutoscaled(TwinApplication):
         if not self.activity.triggered:
             self.activity.succeed()
 
-    def autoscaler(self) -> Process:
+    def autoscaler(self, era: int, tick: int | None = None) -> Process:
         """Look at every whole multiple of the interval, from the first activity on."""
         step = self.policy.tick_interval
         while True:
-            yield self.activity
-            tick = ceil(Fraction(self.env.now, step)) * step
-            self.activity = self.env.event()
+            if tick is None:
+                yield self.activity
+                tick = ceil(Fraction(self.env.now, step)) * step
+            if era != self.era:
+                return
+            self.activity, self.awake = self.env.event(), True
             while True:
                 yield At(self.env, tick, Kind.REVIEW, self.number)
+                if era != self.era:
+                    return
                 self.review()
                 if self.sleeps and self.at_rest():
                     break
                 tick += step
+            self.awake, tick = False, None
             if self.activity.triggered:
                 self.activity = self.env.event()
 
@@ -212,3 +247,8 @@ class TwinAutoscaled(TwinApplication):
         wanted = min(wanted, max(UP_TO_TIMES * living, living + UP_TO_MORE))
         self.wants.append(wanted)
         return max(self.wants[-self.looks :])
+
+
+def _intervals(policy: Autoscaler) -> tuple[bool, int, int, int]:
+    """Return what the memory of an autoscaler is laid out by."""
+    return policy.exposed, policy.tick_interval, policy.stable_window, policy.panic_window

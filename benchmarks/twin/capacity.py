@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import simpy
 
-from benchmarks.twin.deployments import Process, TwinDeployments
-from benchmarks.twin.sites import Node, Site
+from benchmarks.twin.deployments import TwinDeployments
+from benchmarks.twin.sites import Node, Process, Site
 from sim.engine.logs import Ended, Held, Logs
 from sim.entities import Federation
 from sim.growth import node_joins, nodes_wanted
@@ -35,6 +35,7 @@ class TwinCapacity:
         """Start every process."""
         self.env, self.federation, self.twin, self.logs = env, federation, twin, logs
         self.since: dict[str, tuple[float, int]] = {s.name: (0.0, 0) for s in twin.sites}
+        twin.switching.bill = self.bill
         calendar, growth = federation.calendar, federation.growth
         for site in twin.sites:
             joined_h = calendar.hours_at(site.pool.joined)
@@ -63,11 +64,12 @@ class TwinCapacity:
         pool = site.pool
         for _ in range(count):
             number = len(site.nodes)
-            site.nodes.append(
-                Node(number, [1.0] * pool.gpus_per_node, pool.cores_per_node, pool.ram_gb_per_node)
-            )
+            gpus = [1.0] * pool.gpus_per_node
+            node = Node(number, gpus, pool.cores_per_node, pool.ram_gb_per_node)
+            site.nodes.append(node)
+            self.twin.switching.emptied(site, node)
         if not site.out:
-            self.bill(site, len(site.nodes))
+            self.bill(site, site.on)
             self.twin.serve()
 
     def outage(self, site: Site, start_h: float, outage: PoolOutage) -> Process:
@@ -76,13 +78,13 @@ class TwinCapacity:
         if site.closed:
             return
         site.out = True
-        self.bill(site, round(outage.vms_kept_frac * len(site.nodes)))
+        self.bill(site, round(outage.vms_kept_frac * site.on))
         self.twin.fail(site, Ended.OUTAGE)
         yield self.env.timeout(outage.end_h - self.env.now)
         if site.closed:
             return
         site.out = False
-        self.bill(site, len(site.nodes))
+        self.bill(site, site.on)
         self.twin.serve()
 
     def leave(self, site: Site, time_h: float) -> Process:

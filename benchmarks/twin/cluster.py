@@ -6,7 +6,8 @@ What it must equal is `sim.serving.cluster.ServingCluster`, which says in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import simpy
 
@@ -23,10 +24,27 @@ from benchmarks.twin.instants import At, Kind
 from benchmarks.twin.keepalive import TwinKeepAlive
 from benchmarks.twin.nodes import TwinNode, TwinNodes
 from sim.serving.kernel.keepalive import KeepAlive
+from sim.serving.kernel.scaling import Autoscaler
 from sim.ticks import NEVER
 
-Change = tuple[int, Sequence[tuple[int, int]]]  # when; cores and MB more on each node
 PER_LEVEL = 2**40  # more than there are requests
+
+
+class Change(NamedTuple):
+    """What is changed on a cluster.
+
+    Args:
+        time: When, ticks.
+        rooms: Cores and MB more on each node.
+        idle: How long nodes are empty from now on before they are shut down, and what they take to
+            boot beside what is drawn, by number.
+        policies: Other policies of applications, by number.
+    """
+
+    time: int
+    rooms: Sequence[tuple[int, int]]
+    idle: Mapping[int, tuple[int, int]] = {}
+    policies: Mapping[int, KeepAlive | Autoscaler] = {}
 
 
 class TwinCluster:
@@ -35,7 +53,7 @@ class TwinCluster:
     Args:
         tenants: The applications.
         nodes: The nodes; they are changed.
-        changes: Times, ascending and before the horizon, and the room that is added to each node.
+        changes: What is changed, in order of time and before the horizon.
         horizon: End, ticks.
         sleeps: Whether autoscalers sleep while they would find nothing.
     """
@@ -90,12 +108,16 @@ class TwinCluster:
             min(able, key=lambda app: app.line[0].asked).serve_first()
 
     def capacity(self, changes: list[Change]) -> Process:
-        """Change the room on the nodes."""
-        for time, rooms in changes:
+        """Change the room on the nodes, when they shut down, and how applications scale."""
+        for time, rooms, idle, policies in changes:
             yield At(self.env, time, Kind.NODES)
             for node, (cores, ram_mb) in zip(self.nodes.nodes, rooms, strict=True):
                 node.cores += cores
                 node.ram_mb += ram_mb
+            for number, (idle_for, boot) in idle.items():
+                self.nodes.shut_down_after(self.nodes.nodes[number], idle_for, boot)
+            for number, policy in policies.items():
+                self.apps[number].retune(policy)
             for app in self.apps:
                 app.make_room()
             self.serve_waiting()

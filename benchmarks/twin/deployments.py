@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
 from dataclasses import dataclass
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any
 
 import simpy
 
-from benchmarks.twin.sites import Node, Site
+from benchmarks.twin.sites import Node, Process, Site
+from benchmarks.twin.switching import TwinSwitching
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.entities import Federation
 from sim.plan.world import Plan
 from sim.policies.base import IdleRelease, IdleView, Policies, PoolView, RequestView
 from sim.units import to_grid_h
 
-Process = Generator[simpy.Event, Any, None]
-
 
 @dataclass(eq=False)
 class Ticket:
-    """A request that asks for a deployment; `granted` fires when it gets one."""
+    """A request that asks for a deployment; `granted` fires when it gets a node."""
 
     request: int
     first: int
@@ -34,7 +31,6 @@ class Ticket:
     slowdown: float
     setup_h: float = 0.0
     held_back: bool = False
-    deployment: Deployment | None = None
 
 
 class Taken(Exception):
@@ -66,11 +62,12 @@ class TwinDeployments:
         plan: The replicate's plan.
         policies: One policy of each kind.
         logs: The logs.
+        switching: What switches nodes off and on.
     """
 
     def __init__(
         self, env: simpy.Environment, federation: Federation, plan: Plan, policies: Policies,
-        logs: Logs,
+        logs: Logs, switching: TwinSwitching,
     ) -> None:
         """Store what is needed; `arrivals` is the process to start."""
         self.env, self.plan, self.policies, self.logs = env, plan, policies, logs
@@ -78,6 +75,8 @@ class TwinDeployments:
         self.sites = [Site(name, pool) for name, pool in federation.pools.items()]
         self.waiting: list[Ticket] = []
         self.running: list[Running] = []
+        self.booting: list[tuple[Ticket, Site, Node, list[int], simpy.Process]] = []
+        self.switching = switching
         self.r = SimpleNamespace(**{n: a.tolist() for n, a in vars(plan.requests).items()})
         self.gpus_of: Counter[int] = Counter()
         self.phases = list(federation.phases)
@@ -113,10 +112,15 @@ class TwinDeployments:
         ticket = Ticket(index, first, part, self.env.now, granted, *self.shared(index), setup_h)
         self.waiting.append(ticket)
         self.serve(only=ticket)
-        if ticket.deployment is None:
-            patience = self.env.timeout(self.r.patience_h[index])
-            yield ticket.granted | patience
-        if ticket.deployment is None:
+        yield from self.patience(ticket)
+
+    def patience(self, ticket: Ticket) -> Process:
+        """Wait for a node as long as patience lasts, counted from when it was asked for."""
+        granted, index = ticket.granted, ticket.request
+        if not granted.triggered:
+            ends_h = ticket.requested_h + self.r.patience_h[index]
+            yield granted | self.env.timeout(max(ends_h - self.env.now, 0.0))
+        if not granted.triggered:
             self.waiting.remove(ticket)
             self.logs.withdrawn.append(
                 Withdrawn(
@@ -167,24 +171,50 @@ class TwinDeployments:
         return True
 
     def start(self, ticket: Ticket, site: Site, node: Node) -> None:
-        """Put a deployment on a node and start its process."""
+        """Give a request a node, and start its deployment once that is up."""
         gpus, cores, ram_gb = self.shape(ticket)
         mine = node.take(gpus)
         node.cores -= cores
         node.ram_gb -= ram_gb
         site.gpus_held, site.cores_held = site.gpus_held + gpus, site.cores_held + cores
         site.peak = (max(site.peak[0], site.gpus_held), max(site.peak[1], site.cores_held))
-        ticket.deployment = Deployment(
+        self.gpus_of[self.r.user[ticket.request]] += gpus
+        ticket.granted.succeed()
+        boot_h = self.switching.wanted(site, node) - self.env.now
+        if boot_h > 0.0:
+            process = self.env.process(self.boot(ticket, site, node, mine, boot_h))
+            self.booting.append((ticket, site, node, mine, process))
+        else:
+            self.run(ticket, site, node, mine)
+
+    def boot(
+        self, ticket: Ticket, site: Site, node: Node, mine: list[int], boot_h: float
+    ) -> Process:
+        """Wait until a node is up, unless its pool fails."""
+        try:
+            yield self.env.timeout(boot_h)
+        except simpy.Interrupt:
+            return
+        self.booting = [b for b in self.booting if b[0] is not ticket]
+        self.run(ticket, site, node, mine)
+
+    def run(self, ticket: Ticket, site: Site, node: Node, mine: list[int]) -> None:
+        """Start the process of a deployment."""
+        gpus, cores, ram_gb = self.shape(ticket)
+        deployment = Deployment(
             self.name(ticket), self.r.user[ticket.request], site.name, node.number, gpus,
             cores, ram_gb, ticket.requested_h, self.env.now, ticket.slowdown,
         )
-        one = Running(ticket.deployment, node, mine)
-        self.logs.deployments.append(one.deployment)
+        one = Running(deployment, node, mine)
+        self.logs.deployments.append(deployment)
         self.running.append(one)
-        self.gpus_of[one.deployment.user] += gpus
         one.process = self.env.process(self.work(one, site, ticket))
-        if not ticket.granted.triggered:
-            ticket.granted.succeed()
+
+    def tail(self, request: int) -> tuple[Ended, float]:
+        """Return how a user releases, and after how long."""
+        if self.r.forget_draw[request] < self.forget_frac(request):
+            return Ended.FORGOTTEN, self.r.hold_h[request]
+        return Ended.PROMPT, self.r.prompt_h[request]
 
     def work(self, one: Running, site: Site, ticket: Ticket) -> Process:
         """Compute burst by burst, stay idle, release; unless the user returns or the pool fails."""
@@ -207,10 +237,8 @@ class TwinDeployments:
                         due_h = self.env.now + self.r.gap_h[at]
                         yield from self.stretch(one, at, self.r.gap_h[at], computing)
                 one.idle = True
-                forgotten = self.r.forget_draw[request] < self.forget_frac(request)
-                tail = self.r.hold_h if forgotten else self.r.prompt_h
-                yield from self.stretch(one, at, tail[request], computing)
-                ended = Ended.FORGOTTEN if forgotten else Ended.PROMPT
+                ended, tail_h = self.tail(request)
+                yield from self.stretch(one, at, tail_h, computing)
                 self.end(one, site, ended)
                 self.serve()
                 return
@@ -262,23 +290,40 @@ class TwinDeployments:
         held = one.deployment
         held.released_h, held.ended = self.env.now, ended
         self.running.remove(one)
-        self.gpus_of[held.user] -= held.gpus
-        one.node.give_back(one.gpus, held.gpus)
-        one.node.cores += held.cores
-        one.node.ram_gb += held.ram_gb
-        site.gpus_held, site.cores_held = site.gpus_held - held.gpus, site.cores_held - held.cores
-        mine = [t for t in self.waiting if t.held_back and self.r.user[t.request] == held.user]
+        self.free(held.user, site, one.node, one.gpus, (held.gpus, held.cores, held.ram_gb))
+
+    def free(
+        self, user: int, site: Site, node: Node, taken: list[int], shape: tuple[float, int, int]
+    ) -> None:
+        """Free room on a node."""
+        gpus, cores, ram_gb = shape
+        self.gpus_of[user] -= gpus
+        node.give_back(taken, gpus)
+        node.cores += cores
+        node.ram_gb += ram_gb
+        site.gpus_held, site.cores_held = site.gpus_held - gpus, site.cores_held - cores
+        if node.cores == site.pool.cores_per_node:
+            self.switching.emptied(site, node)
+        mine = [t for t in self.waiting if t.held_back and self.r.user[t.request] == user]
         for ticket in sorted(mine, key=attrgetter("requested_h")):  # to the end of the line
             self.waiting.remove(ticket)
             ticket.held_back = False
             self.waiting.append(ticket)
 
     def fail(self, site: Site, ended: Ended) -> None:
-        """End every deployment of a pool."""
+        """End every deployment of a pool, and send who waits there for a boot back to the line."""
         for one in [o for o in self.running if o.deployment.pool == site.name]:
             self.end(one, site, ended)
             if one.process is not None:
                 one.process.interrupt(None)
+        for boot in [b for b in self.booting if b[1] is site]:
+            ticket, _, node, mine, process = boot
+            self.booting.remove(boot)
+            process.interrupt(None)
+            ticket.granted = self.env.event()
+            self.waiting.append(ticket)
+            self.free(self.r.user[ticket.request], site, node, mine, self.shape(ticket))
+            self.env.process(self.patience(ticket))
         self.serve()
 
     def finish(self) -> None:

@@ -83,13 +83,26 @@ class TwinKeepAlive(TwinApplication):
     def fall_idle(self, replica: TwinReplica) -> None:
         """Let a replica be idle from now on."""
         self.idle.append(replica)
+        replica.idle_since = self.env.now
+        self.wait_out(replica)
+
+    def wait_out(self, replica: TwinReplica) -> None:
+        """Begin to wait for the end of an idle window."""
         replica.spells += 1
         if self.policy.idle_window < NEVER:
             self.env.process(self.window(replica, replica.spells))
 
+    def adapt(self, policy: KeepAlive, hosted: bool) -> None:
+        """Go by another idle window, and start what is kept for ever."""
+        self.policy = policy
+        for replica in self.idle:
+            self.wait_out(replica)
+        if hosted:
+            self.env.process(self.hosting())
+
     def window(self, replica: TwinReplica, spell: int) -> Process:
         """Wait out an idle window."""
-        end = self.env.now + self.policy.idle_window
+        end = max(replica.idle_since + self.policy.idle_window, self.env.now)
         yield At(self.env, end, Kind.EXPIRE, self.number)
         still = replica in self.idle and replica.spells == spell
         if still and len(self.replicas) > self.policy.min_scale:

@@ -19,13 +19,14 @@ class TwinNode:
     Args:
         cores: Free cores.
         ram_mb: Free memory, MB.
-        on: Whether it is on, at the beginning for ever.
+        on: Whether it is on, at the beginning until it is told otherwise.
         idle: How long it is empty before it is shut down, ticks, if it is off at the beginning.
         up_at: When it is or was up, ticks.
         on_since: When it was told to boot, ticks.
         images: When it has or had the image of an application, by its number.
         replicas: Those on it.
-        spells: How often it fell empty.
+        spells: How often it fell empty, or was told otherwise.
+        boot: How long it takes to boot, beside what is drawn.
     """
 
     cores: int
@@ -37,9 +38,10 @@ class TwinNode:
     images: dict[int, int] = field(default_factory=dict)
     replicas: list[TwinReplica] = field(default_factory=list)
     spells: int = 0
+    boot: int = 0
 
     def __post_init__(self) -> None:
-        """Keep a node that is on for ever."""
+        """Keep a node that is on."""
         self.idle = NEVER if self.on else self.idle
 
     def lacks_room(self) -> bool:
@@ -58,7 +60,8 @@ class TwinReplica:
         load: How many requests it has.
         works_since: When it began to compute, if it does, ticks.
         leaving: Whether it only finishes what it has.
-        spells: How often it fell idle.
+        spells: How often it fell idle, or was told otherwise.
+        idle_since: Since when it has been idle, ticks.
     """
 
     node: TwinNode
@@ -68,6 +71,7 @@ class TwinReplica:
     works_since: int = 0
     leaving: bool = False
     spells: int = 0
+    idle_since: int = 0
 
 
 class TwinNodes:
@@ -98,7 +102,7 @@ class TwinNodes:
         start, pull, boot = delays
         now = self.env.now
         if not node.on:
-            node.on, node.on_since, node.up_at = True, now, now + boot
+            node.on, node.on_since, node.up_at = True, now, now + boot + node.boot
         up_at = max(now, node.up_at)
         node.images.setdefault(app, up_at + pull)
         node.cores -= cores
@@ -116,6 +120,13 @@ class TwinNodes:
         room = At(self.env, self.env.now, Kind.ROOM)
         room.callbacks.append(lambda _: self.freed())
         if not node.replicas and node.idle < NEVER:
+            self.env.process(self.empty(node))
+
+    def shut_down_after(self, node: TwinNode, idle: int, boot: int) -> None:
+        """Shut a node down when it is empty for so long from now on."""
+        node.idle, node.boot = idle, boot
+        node.spells += 1
+        if node.on and not node.replicas and idle < NEVER:
             self.env.process(self.empty(node))
 
     def empty(self, node: TwinNode) -> Process:

@@ -10,6 +10,7 @@ import simpy
 
 from benchmarks.twin.capacity import TwinCapacity
 from benchmarks.twin.deployments import TwinDeployments
+from benchmarks.twin.switching import TwinSwitching
 from sim.engine.capacity import log_services
 from sim.engine.logs import Held, Logs
 from sim.entities import Federation
@@ -23,7 +24,8 @@ def play_plainly(federation: Federation, plan: Plan, policies: Policies) -> Logs
     `logs.events` counts what went through SimPy's queue.
     """
     env, logs = _CountingEnvironment(), Logs()
-    deployments = TwinDeployments(env, federation, plan, policies, logs)
+    switching = TwinSwitching(env, federation.calendar, policies.nodes)
+    deployments = TwinDeployments(env, federation, plan, policies, logs, switching)
     capacity = TwinCapacity(env, federation, plan, deployments, logs)
     env.process(deployments.arrivals())
     env.run(until=federation.calendar.horizon_h)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+import simpy
+
 from sim.entities import Pool
+
+Process = Generator[simpy.Event, Any, None]
 
 
 @dataclass
 class Node:
     """A node and what it has free; of each of its GPUs by itself, from 0 to 1.
 
-    `split` has the GPUs of which parts are held, in the order in which they were split.
+    `split` has the GPUs of which parts are held, in the order in which they were split; `boot_h` is
+    there if it is switched off, `spells` counts how often it has been empty.
     """
 
     number: int
@@ -20,6 +26,9 @@ class Node:
     cores: int
     ram_gb: int
     split: list[int] = field(default_factory=list)
+    boot_h: float | None = None
+    up_h: float = 0.0
+    spells: int = 0
 
     def has(self, gpus: float) -> bool:
         """Return whether so many GPUs are free, or one of them has such a part."""
@@ -47,7 +56,8 @@ class Node:
         """Return how full it is, for a request that fits: first that GPU, if it gets a part."""
         parts = sorted(free for free in self.gpus if 0.0 < free < 1.0)
         tightest = min((p for p in parts if p >= gpus), default=1.0) if 0 < gpus < 1 else 1.0
-        return tightest, self.gpus.count(1.0), self.cores, self.ram_gb, parts, self.number
+        off = self.boot_h is not None
+        return tightest, self.gpus.count(1.0), self.cores, self.ram_gb, parts, off, self.number
 
 
 @dataclass
@@ -62,6 +72,11 @@ class Site:
     gpus_held: float = 0
     cores_held: int = 0
     peak: tuple[float, int] = (0, 0)
+
+    @property
+    def on(self) -> int:
+        """Return how many nodes are on."""
+        return sum(node.boot_h is None for node in self.nodes)
 
     def node_for(self, gpus: float, cores: int, ram_gb: int) -> Node | None:
         """Return the fullest node with so much free."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sim.engine.deployments import Deployments
 from sim.engine.logs import Ended, Held, Logs
 from sim.engine.loop import Loop, Order
+from sim.engine.nodes import Bill, Switching
 from sim.engine.pools import Pools, PoolState
 from sim.entities import Federation
 from sim.growth import Step, node_joins, nodes_wanted, service_steps
@@ -23,7 +24,8 @@ class Capacity:
         plan: The replicate's plan (outages).
         pools: The pools at work.
         deployments: Whoever is killed by an outage.
-        logs: The logs.
+        bill: The accounting.
+        switching: What is told of nodes that join; None if all stay on.
     """
 
     def __init__(
@@ -33,13 +35,13 @@ class Capacity:
         plan: Plan,
         pools: Pools,
         deployments: Deployments,
-        logs: Logs,
+        bill: Bill,
+        switching: Switching | None,
     ) -> None:
         """Store what is needed; `begin` schedules."""
         self.loop, self.federation, self.plan = loop, federation, plan
         self.pools, self.deployments = list(pools.named.values()), deployments
-        self.logs = logs
-        self._billed: dict[str, tuple[float, int]] = dict.fromkeys(pools.named, (0.0, 0))
+        self.bill, self.switching = bill, switching
 
     def begin(self) -> None:
         """Schedule joining, growth, outages and leaving of every pool."""
@@ -66,16 +68,18 @@ class Capacity:
         if state.closed:
             return
         for _ in range(count):
-            state.add_node()
+            node = state.add_node()
+            if self.switching is not None:
+                self.switching.emptied(state, node)
         if not state.out:
-            self._bill(state, state.nodes)
+            self.bill.see(state.name, state.on)
             self.deployments.serve_waiting()
 
     def _begin_outage(self, state: PoolState, outage: PoolOutage) -> None:
         if state.closed:
             return
         state.set_out(True)
-        self._bill(state, round(outage.vms_kept_frac * state.nodes))
+        self.bill.see(state.name, round(outage.vms_kept_frac * state.on))
         self.deployments.kill_pool(state.name, Ended.OUTAGE)
         self._at(outage.end_h, self._end_outage, state)
 
@@ -83,12 +87,12 @@ class Capacity:
         if state.closed:
             return
         state.set_out(False)
-        self._bill(state, state.nodes)
+        self.bill.see(state.name, state.on)
         self.deployments.serve_waiting()
 
     def _close(self, state: PoolState) -> None:
         state.set_out(True)
-        self._bill(state, 0)
+        self.bill.see(state.name, 0)
         self.deployments.kill_pool(state.name, Ended.CLOSED)
         state.close()
 
@@ -104,22 +108,6 @@ class Capacity:
             )
             if wanted > state.nodes:
                 self._add_nodes(state, wanted - state.nodes)
-
-    def _bill(self, state: PoolState, nodes: int) -> None:
-        since_h, before = self._billed[state.name]
-        now = self.loop.now_h
-        if nodes == before:
-            return
-        if before and now > since_h:
-            self.logs.nodes.append(Held(state.name, since_h, now, before))
-        self._billed[state.name] = (now, nodes)
-
-    def finish(self) -> None:
-        """Close the log of nodes at the horizon."""
-        for state in self.pools:
-            since_h, nodes = self._billed[state.name]
-            if nodes and self.loop.horizon_h > since_h:
-                self.logs.nodes.append(Held(state.name, since_h, self.loop.horizon_h, nodes))
 
 
 def log_services(federation: Federation, plan: Plan, logs: Logs) -> None:

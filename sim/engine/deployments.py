@@ -7,8 +7,9 @@ from datetime import date
 
 from sim.engine.idleness import TakenAway, Watch
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
-from sim.engine.loop import ARRIVAL, PATIENCE, RELEASE, Action, Loop
-from sim.engine.pools import Free, Offer, Pools, PoolState, Shape
+from sim.engine.loop import ARRIVAL, CAPACITY, PATIENCE, RELEASE, Action, Loop
+from sim.engine.nodes import Switching
+from sim.engine.pools import Free, Offer, Pools, PoolState, Shape, Spot
 from sim.engine.script import course_of, script_of
 from sim.engine.sharing import shared
 from sim.engine.waiting import Waiting, WaitingRoom
@@ -31,6 +32,7 @@ class Deployments:
         policies: One policy of each kind.
         pools: The pools at work.
         logs: Where it is written.
+        switching: What switches nodes off and on; None if all stay on.
     """
 
     def __init__(
@@ -41,17 +43,19 @@ class Deployments:
         policies: Policies,
         pools: Pools,
         logs: Logs,
+        switching: Switching | None = None,
     ) -> None:
         """Store what is needed; `begin` schedules the first arrival."""
         self.loop, self.policies, self.logs = loop, policies, logs
         self.calendar = federation.calendar
-        self.pools = pools
+        self.pools, self.switching = pools, switching
         self.room = WaitingRoom()
         self.users = [user.name for user in plan.users]
         self.held: list[list[Deployment]] = [[] for _ in plan.users]
         self.gpus_held: list[float] = [0] * len(plan.users)
         self.held_in: list[tuple[str, ...] | None] = [None] * len(plan.users)  # None: look again
         self.running: dict[str, dict[str, Deployment]] = {name: {} for name in pools.named}
+        self.booting: dict[str, dict[Waiting, Spot]] = {name: {} for name in pools.named}
         self.release_of: dict[str, Action | None] = {}
         self.requests, self.count = plan.requests, len(plan.requests)
         self.script = script_of(plan.requests, federation, policies.education)
@@ -105,8 +109,11 @@ class Deployments:
             self.room.hold_back(waiting)
         else:
             self.room.join(waiting)
-        patience_ends_h = now + script.patience_h[index]
-        waiting.timer = self.loop.at(patience_ends_h, PATIENCE, self._withdraw, waiting)
+        self._be_patient(waiting)
+
+    def _be_patient(self, waiting: Waiting) -> None:
+        ends_h = waiting.requested_h + self.script.patience_h[waiting.request]
+        waiting.timer = self.loop.at(ends_h, PATIENCE, self._withdraw, waiting)
 
     def _shared(self, index: int) -> tuple[Shape, float]:
         """Return what a request needs if it is made now, and how much longer it computes there."""
@@ -153,8 +160,13 @@ class Deployments:
 
         Admission is asked again only when what it sees has changed.
         """
-        seen, held_in = waiting.admitted, self.held_in[waiting.user]
-        if seen is None or seen.held_in is not held_in or seen.day is not today:
+        user, seen = waiting.user, waiting.admitted
+        if (
+            seen is None
+            or seen.gpus_held != self.gpus_held[user]
+            or seen.held_in is not self.held_in[user]
+            or seen.day is not today
+        ):
             seen = self._view(waiting.request, waiting.shape, today)
             waiting.admitted = seen if self.policies.admission.admits(seen) else None
         return waiting.admitted
@@ -210,28 +222,43 @@ class Deployments:
     # ---------------------------------------------------------------- running
 
     def _start(self, waiting: Waiting, pool: PoolState, group: Free) -> None:
+        """Give a request a node; its patience is over, but it waits on if the node has to boot."""
         if waiting.timer is not None:
             self.loop.cancel(waiting.timer)
             waiting.timer = None
+        spot = pool.take(group, waiting.shape)
+        self.gpus_held[waiting.user] += waiting.shape[0]
+        if self.switching is not None:
+            up_h = self.switching.wanted(pool, spot.node)
+            if up_h > self.loop.now_h:
+                self.booting[pool.name][waiting] = spot
+                waiting.timer = self.loop.at(up_h, CAPACITY, self._booted, waiting, pool, spot)
+                return
+        self._run(waiting, pool, spot)
+
+    def _booted(self, waiting: Waiting, pool: PoolState, spot: Spot) -> None:
+        waiting.timer = None
+        del self.booting[pool.name][waiting]
+        self._run(waiting, pool, spot)
+
+    def _run(self, waiting: Waiting, pool: PoolState, spot: Spot) -> None:
         gpus, cores, ram_gb = waiting.shape
-        node, gpu = pool.take(group, waiting.shape)
         deployment = Deployment(
             self._name(waiting),
             waiting.user,
             pool.name,
-            node,
+            spot.node,
             gpus,
             cores,
             ram_gb,
             waiting.requested_h,
             self.loop.now_h,
             waiting.slowdown,
-            gpu,
+            spot.gpu,
         )
         self.logs.deployments.append(deployment)
         self.held[waiting.user].append(deployment)
         self.held_in[waiting.user] = None
-        self.gpus_held[waiting.user] += gpus
         self.running[pool.name][deployment.name] = deployment
         self._work(deployment, waiting.request, waiting.first, waiting.setup_h)
 
@@ -278,25 +305,31 @@ class Deployments:
         self.serve_waiting()
 
     def _end(self, deployment: Deployment, ended: Ended) -> None:
-        """Take a deployment off its node; what its user was held back for may ask again."""
+        """Take a deployment off its node."""
         deployment.released_h, deployment.ended = self.loop.now_h, ended
         del self.release_of[deployment.name]
         del self.running[deployment.pool][deployment.name]
         self.held[deployment.user].remove(deployment)
         self.held_in[deployment.user] = None
-        self.gpus_held[deployment.user] -= deployment.gpus
-        self.pools.named[deployment.pool].give_back(
-            deployment.node,
-            deployment.gpus,
-            deployment.cores,
-            deployment.ram_gb,
-            deployment.gpu,
-        )
-        for waiting in self.room.released_by(deployment.user):
+        shape = (deployment.gpus, deployment.cores, deployment.ram_gb)
+        spot = Spot(deployment.node, deployment.gpu)
+        self._free(deployment.user, deployment.pool, spot, shape)
+
+    def _free(self, user: int, name: str, spot: Spot, shape: Shape) -> None:
+        """Free room on a node; what its user was held back for may ask again."""
+        pool = self.pools.named[name]
+        self.gpus_held[user] -= shape[0]
+        pool.give_back(spot, shape)
+        if self.switching is not None and pool.is_empty(spot.node):
+            self.switching.emptied(pool, spot.node)
+        for waiting in self.room.released_by(user):
             self.room.join(waiting)
 
     def kill_pool(self, name: str, ended: Ended) -> None:
-        """End all deployments of a pool; unfinished work comes back as new requests."""
+        """End all deployments of a pool; unfinished work comes back as new requests.
+
+        Who waits there for a boot goes to the end of the line, as patient as when it first asked.
+        """
         for deployment in list(self.running[name].values()):
             self.loop.cancel(self.release_of[deployment.name])
             self._end(deployment, ended)
@@ -304,6 +337,12 @@ class Deployments:
             if left is not None:
                 request, burst, _ = left
                 self._ask_again(deployment, request, burst)
+        booting, self.booting[name] = self.booting[name], {}
+        for waiting, spot in booting.items():
+            self.loop.cancel(waiting.timer)
+            self.room.join(waiting)
+            self._be_patient(waiting)
+            self._free(waiting.user, name, spot, waiting.shape)
         self.serve_waiting()
 
     def _left_undone(self, deployment: Deployment) -> tuple[int, int, float] | None:

@@ -13,8 +13,9 @@ class Order(IntEnum):
     """What comes first when events fall on the same instant; ties within: first scheduled first.
 
     Releases free capacity before it changes, changes come before new requests are placed, and
-    whoever is placed at the instant his patience ends is not withdrawn. SimPy's own two
-    priorities (0 and 1) are left to processes.
+    whoever is placed at the instant his patience ends is not withdrawn. A node that is wanted at
+    the instant it would be switched off stays on. SimPy's own two priorities (0 and 1) are left to
+    processes.
     """
 
     RELEASE = 2
@@ -22,9 +23,11 @@ class Order(IntEnum):
     ARRIVAL = 4
     PATIENCE = 5
     REVIEW = 6
+    SWITCH = 7
 
 
-RELEASE, CAPACITY, ARRIVAL, PATIENCE, REVIEW = Order  # for every event: quicker than by the class
+# for every event: quicker than by the class
+RELEASE, CAPACITY, ARRIVAL, PATIENCE, REVIEW, SWITCH = Order
 
 
 class Action:

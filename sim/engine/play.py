@@ -6,6 +6,7 @@ from sim.engine.capacity import Capacity, log_services
 from sim.engine.deployments import Deployments
 from sim.engine.logs import Logs
 from sim.engine.loop import Loop
+from sim.engine.nodes import Bill, Switching
 from sim.engine.pools import Pools
 from sim.entities import Federation
 from sim.plan.world import Plan
@@ -25,18 +26,22 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
         The interval logs. What holds capacity is closed at the horizon; computing that goes on
         beyond it is logged with the end it would have.
     """
-    loop, logs = Loop(federation.calendar.horizon_h), Logs()
+    calendar, logs = federation.calendar, Logs()
+    loop = Loop(calendar.horizon_h)
     pools = Pools(federation.pools)
-    deployments = Deployments(loop, federation, plan, policies, pools, logs)
-    capacity = Capacity(loop, federation, plan, pools, deployments, logs)
-    clusters = _clusters(loop, federation, plan, logs)
+    bill, switching = Bill(loop, pools.named, logs), None
+    if calendar.hours_at(policies.nodes.from_day) < calendar.horizon_h:
+        switching = Switching(loop, calendar, policies.nodes, bill)
+    deployments = Deployments(loop, federation, plan, policies, pools, logs, switching)
+    capacity = Capacity(loop, federation, plan, pools, deployments, bill, switching)
+    clusters = _clusters(loop, federation, plan, policies, logs)
     capacity.begin()
     for cluster in clusters:
         cluster.begin()
     deployments.begin()
     loop.run()
     deployments.finish()
-    capacity.finish()
+    bill.finish()
     for cluster in clusters:
         cluster.finish()
     log_services(federation, plan, logs)
@@ -45,13 +50,12 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
 
 
 def _clusters(
-    loop: Loop, federation: Federation, plan: Plan, logs: Logs
+    loop: Loop, federation: Federation, plan: Plan, policies: Policies, logs: Logs
 ) -> list[HostingCluster]:
     """Set up the clusters with what is hosted on each."""
     of = {key: federation.applications[h.application].cluster for key, h in plan.hosted.items()}
-    return [
-        HostingCluster(
-            loop, federation, name, {k: h for k, h in plan.hosted.items() if of[k] == name}, logs
-        )
-        for name in federation.clusters
-    ]
+    clusters = []
+    for name in federation.clusters:
+        hosted = {key: h for key, h in plan.hosted.items() if of[key] == name}
+        clusters.append(HostingCluster(loop, federation, name, hosted, policies, logs))
+    return clusters

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sim.entities import Pool
 from sim.policies.base import PoolView
@@ -16,6 +17,14 @@ from sim.policies.base import PoolView
 Shape = tuple[float, int, int]  # GPUs (a whole number, or below 1), cores, GB of memory asked for
 Free = tuple[float, ...]  # whole GPUs, cores, GB of memory, then parts of split GPUs, ascending
 Offer = tuple["PoolState", Free | None]  # a pool, and the group of its nodes that fits best
+
+
+class Spot(NamedTuple):
+    """Where a request lies: a node and, if it has a part of a GPU, which of the split ones."""
+
+    node: int
+    gpu: int | None = None
+
 
 _UNKNOWN: Free = (-1, -1, -1)
 
@@ -34,9 +43,10 @@ class PoolState:
     """The nodes of one pool, grouped by what they have free.
 
     Nodes with the same free GPUs, cores and memory are interchangeable; the fullest group that
-    fits is taken, and in it the node with the smallest number. A part of a GPU goes where the least
-    is left of a GPU, so that whole ones stay whole. What fits and what policies see is remembered
-    until something in the pool changes: most placements change one pool of several.
+    fits is taken, and in it the node with the smallest number, one that is on before one that is
+    switched off. A part of a GPU goes where the least is left of a GPU, so that whole ones stay
+    whole. What fits and what policies see is remembered until something in the pool changes: most
+    placements change one pool of several.
 
     Args:
         name: Name of the pool.
@@ -55,6 +65,7 @@ class PoolState:
         self.cores_held = 0
         self.peak_gpus: float = 0
         self.peak_cores = 0
+        self.off: dict[int, float] = {}  # nodes that are switched off, and how long they boot, h
         self._free: list[Free] = []
         self._split: dict[int, dict[int, float]] = {}  # of a node, what each split GPU has free
         self._groups: dict[Free, list[int]] = {}
@@ -72,6 +83,18 @@ class PoolState:
         self._file(node, free)
         self._freed(free)
         return node
+
+    @property
+    def on(self) -> int:
+        """Return how many nodes are on."""
+        return self.nodes - len(self.off)
+
+    def is_empty(self, node: int) -> bool:
+        """Return whether nobody is on a node."""
+        pool = self.pool
+        return self._free[node] == (
+            pool.gpus_per_node, pool.cores_per_node, pool.ram_gb_per_node
+        )  # fmt: skip
 
     def fitting(self, shape: Shape) -> Free | None:
         """Return the fullest group of nodes that fits, None if none does."""
@@ -114,17 +137,15 @@ class PoolState:
     def close(self) -> None:
         """Take away all nodes for good."""
         self.closed, self.nodes = True, 0
+        self.off.clear()
         self._seen.clear()
 
-    def take(self, group: Free, shape: Shape) -> tuple[int, int | None]:
-        """Occupy a node of the group that `fitting` named.
-
-        Returns:
-            The number of the node; if a part of a GPU is taken, that of the GPU among the node's
-            split ones, else None.
-        """
+    def take(self, group: Free, shape: Shape) -> Spot:
+        """Occupy a node of the group that `fitting` named."""
         gpus, cores, ram_gb = shape
-        node, whole, gpu = self._groups[group][0], gpus, None
+        nodes, off = self._groups[group], self.off
+        node = min(nodes, key=lambda n: (n in off, n)) if off else nodes[0]
+        whole, gpu = gpus, None
         if gpus % 1:
             gpu, whole = self._cut(node, gpus)
         self._move(node, group, (group[0] - whole, group[1] - cores, group[2] - ram_gb))
@@ -134,7 +155,7 @@ class PoolState:
             self.peak_gpus = self.gpus_held
         if self.cores_held > self.peak_cores:
             self.peak_cores = self.cores_held
-        return node, gpu
+        return Spot(node, gpu)
 
     def nodes_at_peak(self) -> float:
         """Return the most nodes' worth that was in use since the last call."""
@@ -143,10 +164,9 @@ class PoolState:
         self.peak_gpus, self.peak_cores = self.gpus_held, self.cores_held
         return max(by_gpu, by_core)
 
-    def give_back(
-        self, node: int, gpus: float, cores: int, ram_gb: int, gpu: int | None = None
-    ) -> None:
-        """Free what was taken on a node; `gpu` is the number of the GPU if it was a part of one."""
+    def give_back(self, spot: Spot, shape: Shape) -> None:
+        """Free what was taken."""
+        (node, gpu), (gpus, cores, ram_gb) = spot, shape
         old, whole = self._free[node], gpus
         if gpu is not None:
             whole = self._join(node, gpu, gpus)

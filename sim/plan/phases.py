@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +40,13 @@ def draw_life(federation: Federation, name: str, streams: Streams) -> Life:
     path = f"use_case/{name}"
     joins_h = federation.calendar.hours_at(use_case.joins)
     starts, names = _phases(federation, use_case, joins_h, streams, path)
-    serving_h = starts[names.index(federation.serving_phase)]
     models = _models(federation, use_case, starts, names, streams, path)
+    if federation.delay is not None:
+        since_h = max(federation.calendar.hours_at(federation.delay.since), joins_h)
+        shift_h = to_grid_h(federation.delay.months * MONTH_H)
+        starts = _shifted(starts, since_h, shift_h)
+        models = np.array(_shifted(models.tolist(), since_h, shift_h))
+    serving_h = starts[names.index(federation.serving_phase)]
     starts, names = _with_retraining(federation, starts, names, serving_h, streams, path)
     starts, names, factors = _with_eras(federation, starts, names)
     order = list(federation.phases)
@@ -66,6 +72,11 @@ def _phases(
         months = phase.months * use_case.pace * float(np.exp(phase.months_sigma * normal))
         now += months * MONTH_H
     return starts, names
+
+
+def _shifted(times: Sequence[float], since_h: float, shift_h: float) -> list[float]:
+    """Shift what comes after a time, but not to before it."""
+    return [t if t <= since_h else max(since_h, t + shift_h) for t in times]
 
 
 def _with_retraining(

@@ -14,7 +14,7 @@ from sim.plan.rhythm import WorkClock
 from sim.rng import Streams
 from sim.units import WEEK_H, FloatArray, IntArray, to_grid_h
 
-_MAX_GAP_H = 14 * 24.0  # assumed: after a fortnight's pause a user starts anew
+MAX_GAP_H = 14 * 24.0  # assumed: after a fortnight's pause a user starts anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +219,7 @@ def _bursts(
     )
     normals = np.concatenate([d.gap_length for d in draws])
     gaps = lognormal(demand.gap_h, demand.gap_sigma, normals)
-    lengths, gaps = to_grid_h(lengths), to_grid_h(np.minimum(gaps, _MAX_GAP_H))
+    lengths, gaps = to_grid_h(lengths), to_grid_h(np.minimum(gaps, MAX_GAP_H))
     last = np.cumsum(counts) - 1
     gaps[last] = 0.0
     ends = np.cumsum(lengths + gaps)

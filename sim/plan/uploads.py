@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sim.distributions import lognormal
 from sim.entities import Federation
-from sim.plan.phases import Life
+from sim.plan.phases import Life, draw_life
 from sim.rng import Streams
 from sim.units import GB_PER_TB, MONTH_H, FloatArray, to_grid_h
 
@@ -37,7 +37,10 @@ def draw_uploads(federation: Federation, name: str, life: Life, streams: Streams
     times = _batch_times(federation, life, streams.stream(path, "upload_times"))
     phases = list(federation.phases.values())
     piece = np.clip(np.searchsorted(life.starts_h, times, side="right") - 1, 0, None)
-    length = _piece_months(federation, life)[piece]
+    planned = life
+    if federation.delay is not None:
+        planned = draw_life(replace(federation, delay=None), name, streams)
+    length = _piece_months(federation, life, planned)[piece]
     share = np.array([p.data_frac for p in phases])[life.phase[piece]]
     jitter = streams.stream(path, "upload_sizes").standard_exponential(len(times))
     amount = size_tb * share / (length * files.uploads_per_month) * jitter
@@ -70,14 +73,14 @@ def _batch_times(federation: Federation, life: Life, stream: np.random.Generator
     return times[times < horizon_h]
 
 
-def _piece_months(federation: Federation, life: Life) -> FloatArray:
-    """Return the months over which each piece's share of the data set is spread."""
+def _piece_months(federation: Federation, life: Life, planned: Life) -> FloatArray:
+    """Return the months over which each piece's share of the data set is spread, as planned."""
     phases = list(federation.phases)
     serving = phases.index(federation.serving_phase)
-    ends = np.append(life.starts_h[1:], np.inf)
+    ends = np.append(planned.starts_h[1:], np.inf)
     months = np.zeros(len(phases))
-    for code, start, end in zip(life.phase, life.starts_h, ends, strict=True):
-        if start < life.serving_h:
+    for code, start, end in zip(planned.phase, planned.starts_h, ends, strict=True):
+        if start < planned.serving_h:
             months[code] += (end - start) / MONTH_H
     months[serving] = 12.0  # an open phase: its share is a year's
     spread = months[life.phase]

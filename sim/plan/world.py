@@ -11,6 +11,7 @@ import numpy as np
 from sim.entities import Federation
 from sim.plan.hosting import Hosted, draw_hosted
 from sim.plan.idleness import IdleDraws, draw_idleness
+from sim.plan.keeping import KeepDraws, draw_keeping
 from sim.plan.outages import PoolOutage, draw_outages
 from sim.plan.phases import Life, draw_life
 from sim.plan.requests import Requests, draw_user, requests_of
@@ -34,8 +35,8 @@ class Plan:
     """Every random draw of a replicate; nothing in it depends on policy or capacity.
 
     Dictionaries are keyed by use case (lives, uploads, images), by use case and application
-    (hosted) or by pool (outages). What an idle policy needs is drawn when it is asked for: the
-    same whoever asks, and runs without such a policy do not pay for it.
+    (hosted) or by pool (outages). What an idle or a storage policy needs is drawn when it is asked
+    for: the same whoever asks, and runs without such a policy do not pay for it.
     """
 
     users: tuple[User, ...]
@@ -46,6 +47,7 @@ class Plan:
     hosted: dict[str, Hosted]
     outages: dict[str, tuple[PoolOutage, ...]]
     idleness: Callable[[], IdleDraws]
+    keeping: Callable[[], KeepDraws]
 
 
 def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
@@ -77,20 +79,27 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
             users.append(User(f"{name}/{k}", name, country, joined_h))
             paths.append(path)
     requests = requests_of(federation, draws)
+    uploads = {n: draw_uploads(federation, n, lives[n], streams) for n in lives}
+    images = {n: draw_images(federation, n, lives[n], streams) for n in lives}
+    hosted = {
+        key: hosted
+        for name, life in lives.items()
+        for key, hosted in draw_hosted(federation, name, life.serving_h, streams).items()
+    }
     return Plan(
         users=tuple(users),
         lives=lives,
         requests=requests,
-        uploads={n: draw_uploads(federation, n, lives[n], streams) for n in lives},
-        images={n: draw_images(federation, n, lives[n], streams) for n in lives},
-        hosted={
-            key: hosted
-            for name, life in lives.items()
-            for key, hosted in draw_hosted(federation, name, life.serving_h, streams).items()
-        },
+        uploads=uploads,
+        images=images,
+        hosted=hosted,
         outages={n: draw_outages(federation, n, streams) for n in federation.pools},
         idleness=partial(draw_idleness, streams, tuple(paths), requests),
-    )
+        keeping=partial(
+            draw_keeping, streams, tuple(paths), requests, uploads, images, hosted,
+            federation.calendar.horizon_h,
+        ),
+    )  # fmt: skip
 
 
 def share_deployed(federation: Federation, plan: Plan) -> tuple[list[float], list[float]]:

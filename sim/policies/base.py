@@ -81,7 +81,10 @@ class Share(NamedTuple):
 
 
 class NodeView(NamedTuple):
-    """A node as a node policy sees it at the moment it becomes empty.
+    """An empty node as a nodes policy sees it, when it becomes so or joins.
+
+    Who is empty before the policy's `from_day` is seen as on that day. A node of a serving cluster
+    is seen once, when it joins or on that day: the answer then holds whenever it is empty.
 
     Args:
         pool: Name of its pool or cluster.
@@ -103,8 +106,10 @@ class SwitchOff(NamedTuple):
     """When a node that stays empty leaves the site's accounting, and what it takes to get it back.
 
     Args:
-        after_h: Time from the moment it became empty, h; not negative.
-        boot_h: Time until it can be used again once it is wanted, h; not negative.
+        after_h: For how long it is empty before, h; not negative. Who was empty before `from_day`
+            counts as empty since then.
+        boot_h: Time until it can be used again once it is wanted, h; not negative. A cluster with a
+            `scaling` of its own boots as that says.
     """
 
     after_h: float
@@ -121,7 +126,6 @@ class FilesView(NamedTuple):
         amount_tb: How much, TB.
         day_h: Maps a UTC day to h since the start.
         keep_draw: Uniform on [0, 1) for each: whether it is needed for longer.
-        horizon_h: End of the simulated time, h.
     """
 
     role: StoreRole
@@ -130,7 +134,20 @@ class FilesView(NamedTuple):
     amount_tb: FloatArray
     day_h: Callable[[date], float]
     keep_draw: FloatArray
-    horizon_h: float
+
+
+class Kept(NamedTuple):
+    """How long files are kept, and whether volumes follow them.
+
+    Args:
+        until_h: Until when each file is kept, h since the start, shape of `FilesView.time_h`; inf
+            for ever. A file whose time is not after it was brought is refused: never stored.
+        shrinks: Whether a volume is cut, at the beginning of each month, to the steps that what is
+            in it needs then, but never below its first size; otherwise it never shrinks.
+    """
+
+    until_h: FloatArray
+    shrinks: bool = False
 
 
 class PoolView(NamedTuple):
@@ -139,7 +156,7 @@ class PoolView(NamedTuple):
     Args:
         name: Name of the pool.
         weight: Its relative weight as a home.
-        gpus: GPUs of its nodes.
+        gpus: GPUs of its nodes, whether they are on or off.
         cores: Cores of its nodes. gpus_held, cores_held: In use.
         fits: Whether the request fits on one of its nodes now.
     """
@@ -249,6 +266,11 @@ class SharingPolicy(Protocol):
 class NodesPolicy(Protocol):
     """Decides when empty nodes are switched off: no polling."""
 
+    @property
+    def from_day(self) -> date:
+        """From when on it is in force, UTC."""
+        ...
+
     def switch_off(self, node: NodeView) -> SwitchOff | None:
         """Return when a node that became empty is switched off if it stays so; None: never."""
         ...
@@ -272,11 +294,8 @@ class ServingPolicy(Protocol):
 class StoragePolicy(Protocol):
     """Decides how long files are kept; asked once about all files of a role."""
 
-    def kept_until_h(self, files: FilesView) -> FloatArray:
-        """Return until when each file is kept, h since the start; inf for ever.
-
-        A file whose time is not after it was brought is never stored.
-        """
+    def keep(self, files: FilesView) -> Kept:
+        """Return until when each file is kept."""
         ...
 
 

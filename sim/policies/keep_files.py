@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.policies.base import FilesView, Inert
-from sim.units import FloatArray
+from sim.policies.base import FilesView, Inert, Kept
 
 
 @dataclass(frozen=True)
 class KeepFiles(Inert):
     """Nothing is ever deleted."""
 
-    def kept_until_h(self, files: FilesView) -> FloatArray:
+    def keep(self, files: FilesView) -> Kept:
         """Return inf for each file."""
-        return np.full(len(files.time_h), np.inf)
+        return Kept(np.full(len(files.time_h), np.inf))

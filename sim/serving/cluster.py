@@ -6,13 +6,14 @@ The kernel plays; here its arrays are filled, grown when they must, and read.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from sim.errors import EngineError
 from sim.plan.reader import Reader
+from sim.serving import changes
 from sim.serving.intake import Intake
 from sim.serving.kernel import loop
 from sim.serving.kernel.keepalive import KeepAlive
@@ -176,11 +177,11 @@ class ServingCluster:
             cores: Cores of each.
             ram_mb: Memory of each, MB.
             idle: How long one is empty before it is shut down, ticks.
-            on: Whether they are on and stay so for ever, or until they are shut down first.
+            on: Whether they are on and stay so, or are off until they are wanted.
         """
         boot_at = self.now if on else NEVER
         idle = NEVER if on else idle
-        values = (cores, ram_mb, boot_at, self.now, 0, self.now, idle, 0)
+        values = (cores, ram_mb, boot_at, self.now, 0, self.now, idle, 0, 0)
         old = self._state.nodes
         nodes = Nodes(
             *(np.append(c, np.full(count, v)) for c, v in zip(old, values, strict=True))
@@ -195,13 +196,41 @@ class ServingCluster:
         self._state.nodes.cores[:] += cores
         self._state.nodes.ram[:] += ram_mb
 
+    def shut_down_after(self, idle: int, boot: int, which: range) -> None:
+        """Shut nodes down when they are empty for so long; from now on, whatever held before.
+
+        Args:
+            idle: For how long, ticks; those that are empty count as empty since now.
+            boot: How long they take to boot, beside what is drawn, ticks.
+            which: Their numbers.
+        """
+        self._have_space()
+        changes.shut_down_after(self._state, idle, boot, which, self.now)
+
+    def retune(self, app: int, policy: KeepAlive | Autoscaler) -> None:
+        """Let the replicas of an application come and go by another policy from now on.
+
+        Raises:
+            EngineError: When it would have to be an autoscaler instead of keep-alive, or the other
+                way round.
+        """
+        tenant = replace(self.tenants[app], policy=policy)
+        if isinstance(policy, KeepAlive) != isinstance(self.tenants[app].policy, KeepAlive):
+            raise EngineError("another kind of policy", f"application {app}", "the same", policy)
+        terms, hosted = np.array(_terms(tenant), np.int64), tenant.hosted < self.now
+        self.tenants[app] = tenant
+        more = max(_looks_back(policy) - self._state.buckets.shape[1], 0)
+        room = np.zeros((len(self.tenants), more), np.int64)
+        self._state = self._state._replace(buckets=np.hstack([self._state.buckets, room]))
+        self._have_space()
+        changes.retune(self._state, app, terms, self.now, hosted)
+
     def play(self, until: int) -> Window:
         """Play to the end of a window, ticks."""
         if until < self.now:
             raise EngineError(f"ends at {until}", "window", f"an end at {self.now} or later")
         self._take_requests(until)
-        while not loop.has_space(self._state):
-            self._grow()
+        self._have_space()
         loop.open_window(self._state, self.now, until)
         while not loop.play_window(self._state):
             self._grow()
@@ -235,6 +264,10 @@ class ServingCluster:
     def waiting(self) -> int:
         """How many requests wait."""
         return int(self._state.world[WAITING_ALL])
+
+    def _have_space(self) -> None:
+        while not loop.has_space(self._state):
+            self._grow()
 
     def _grow(self) -> None:
         """Give the kernel what it stopped for the want of."""

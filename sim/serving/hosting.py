@@ -13,12 +13,16 @@ import numpy as np
 from sim.applications import Cluster
 from sim.engine.logs import QUANTILES, Answers, ClusterMonth, Logs, ServedMonth
 from sim.engine.loop import Loop, Order
+from sim.engine.nodes import ask
 from sim.entities import Federation
 from sim.plan.hosting import Hosted
+from sim.policies.base import Policies, ServingPolicy
 from sim.serving.cluster import Done, ServingCluster, Tenant
+from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.kernel.outcome import Outcome
+from sim.serving.kernel.scaling import Autoscaler
 from sim.serving.latency import Histogram, Served
-from sim.serving.settings import policy_of
+from sim.serving.settings import policy_of, settings_of
 from sim.ticks import NEVER, TICKS_PER_H, ticks
 from sim.units import FloatArray, IntArray
 
@@ -38,11 +42,13 @@ class HostingCluster:
         federation: The federation.
         name: Name of the cluster.
         hosted: What is hosted on it, by key in the plan.
+        policies: One policy of each kind.
         logs: The logs.
     """
 
     def __init__(
-        self, loop: Loop, federation: Federation, name: str, hosted: dict[str, Hosted], logs: Logs
+        self, loop: Loop, federation: Federation, name: str, hosted: dict[str, Hosted],
+        policies: Policies, logs: Logs,
     ) -> None:
         """Store what is needed; `begin` schedules."""
         self.loop, self.logs, self.name = loop, logs, name
@@ -54,7 +60,11 @@ class HostingCluster:
         self.node_ticks = 0
         self.served = [Served() for _ in hosted]
         self.answers: list[list[tuple[IntArray, IntArray]]] = [[] for _ in hosted]
+        self.nodes_policy, calendar = policies.nodes, federation.calendar
+        self.switch_h = calendar.hours_at(self.nodes_policy.from_day)
+        self.tune_h = calendar.hours_at(policies.serving.from_day)
         self.play = ServingCluster([self._tenant(h) for h in hosted.values()])
+        self.tuned = self._tuned(hosted, policies.serving)
         self.joins = self._joins(hosted)
         expected = sum((h.expected for h in hosted.values()), np.zeros(len(self.edges_h) - 1))
         self.windows_h = self._windows(expected)
@@ -70,6 +80,20 @@ class HostingCluster:
             int(ticks(application.retries.backoff_s)),
             int(ticks(application.retries.backoff_most_s)),
         )  # fmt: skip
+
+    def _tuned(
+        self, hosted: dict[str, Hosted], policy: ServingPolicy
+    ) -> dict[int, KeepAlive | Autoscaler]:
+        """Return how applications scale from the policy's day on, of those that it changes."""
+        found: dict[int, KeepAlive | Autoscaler] = {}
+        if self.tune_h >= self.loop.horizon_h:
+            return found
+        for app, of in enumerate(hosted.values()):
+            before = self.federation.applications[of.application]
+            after = policy_of(settings_of(policy, of.application, before))
+            if after != policy_of(before):
+                found[app] = after
+        return found
 
     def _joins(self, hosted: dict[str, Hosted]) -> list[tuple[float, int]]:
         """Return when how many nodes are there, time in h; ascending."""
@@ -99,6 +123,8 @@ class HostingCluster:
         """Schedule the nodes that join and the ends of windows before the horizon."""
         for time_h, nodes in self.joins:
             self.loop.at(time_h, Order.CAPACITY, self._join, nodes)
+        if self.tuned:
+            self.loop.at(self.tune_h, Order.CAPACITY, self._tune)
         for time_h in self.windows_h[:-1].tolist():
             self.loop.at(time_h, Order.CAPACITY, self._end_window, time_h)
 
@@ -106,11 +132,35 @@ class HostingCluster:
         self._play(int(self.loop.now_h * TICKS_PER_H))
         scaling, cluster = self.cluster.scaling, self.cluster
         idle = NEVER if scaling is None else int(ticks(scaling.idle_s))
+        joined, self.nodes = range(self.nodes, nodes), nodes
         self.play.add_nodes(
-            nodes - self.nodes, cluster.cores_per_node, cluster.ram_mb_per_node, idle,
-            on=scaling is None,
-        )  # fmt: skip
-        self.nodes = nodes
+            len(joined), cluster.cores_per_node, cluster.ram_mb_per_node, idle, on=scaling is None
+        )
+        if joined:
+            self._ask_about(joined)
+
+    def _ask_about(self, joined: range) -> None:
+        """Ask the policy about nodes that join, as on the day from which it is in force."""
+        since_h, horizon_h = max(self.loop.now_h, self.switch_h), self.loop.horizon_h
+        if since_h >= horizon_h:
+            return
+        node = (self.name, 0, self.cluster.cores_per_node, True)
+        said = ask(self.nodes_policy, self.federation.calendar, since_h, node)
+        scaling = self.cluster.scaling is not None
+        if said is None or (since_h + said.after_h >= horizon_h and not scaling):
+            return
+        idle = NEVER if said.after_h >= horizon_h else int(said.after_h * TICKS_PER_H)
+        boot = 0 if scaling else int(min(said.boot_h, horizon_h) * TICKS_PER_H)
+        self.loop.at(since_h, Order.CAPACITY, self._switch, idle, boot, joined)
+
+    def _switch(self, idle: int, boot: int, joined: range) -> None:
+        self._play(int(self.loop.now_h * TICKS_PER_H))
+        self.play.shut_down_after(idle, boot, joined)
+
+    def _tune(self) -> None:
+        self._play(int(self.loop.now_h * TICKS_PER_H))
+        for app, policy in self.tuned.items():
+            self.play.retune(app, policy)
 
     def _end_window(self, time_h: float) -> None:
         """Play to the end of a window; a long queue, which is copied each time, waits for more."""

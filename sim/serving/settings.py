@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from sim.applications import Application, ApplicationKind
+from sim.errors import EngineError
+from sim.plan.hosting import JOBS
+from sim.policies.base import ServingPolicy
 from sim.serving.kernel.keepalive import KeepAlive
 from sim.serving.kernel.scaling import MILLI, Autoscaler
 from sim.ticks import NEVER, ticks
+
+HOW_IT_SCALES = (
+    "kind", "min_scale", "max_scale", "timeout_s", "queue_most", "knative", "autoscaler",
+    "keep_alive",
+)  # fmt: skip
+
+
+def settings_of(policy: ServingPolicy, name: str, application: Application) -> Application:
+    """Return an application as a policy lets it scale.
+
+    Raises:
+        EngineError: When the policy changes anything else; what a request brings along and how
+            replicas start is drawn for the kind of application, so a job cannot become a function.
+    """
+    said = policy.settings(application)
+    other = [
+        f.name
+        for f in fields(application)
+        if f.name not in HOW_IT_SCALES and getattr(said, f.name) != getattr(application, f.name)
+    ]
+    if (said.kind in JOBS) != (application.kind in JOBS):
+        other.append("kind")
+    if other:
+        raise EngineError(
+            f"a serving policy changes what {name} is", "policy.serving",
+            f"other values of {', '.join(HOW_IT_SCALES)} (kind: sync or exposed, async or "
+            "keep_alive), nothing else",
+            ", ".join(other),
+        )  # fmt: skip
+    return said
 
 
 def policy_of(application: Application) -> KeepAlive | Autoscaler:

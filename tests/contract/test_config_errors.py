@@ -44,6 +44,8 @@ def _policies_refused(data: dict[str, Any]) -> str:
 
 
 AUTO = policies_data(idle="auto_release")["idle"]
+DOWN, BACK = (policies_data(nodes=n)["nodes"] for n in ("scale_down", "give_back"))
+WARM = policies_data(serving="keep_warm")["serving"]
 NORTH, APP = "pools/north-gpu", "applications/classifier"
 WRONG = [
     # key or path, value, where it is said to be, what else the line says
@@ -166,6 +168,15 @@ def test_missing_entry_is_named(path: str, where: str) -> None:
         ("idle", {**AUTO, "missed_frac": 1.5}, "policy.idle.missed_frac", "1, got 1.5"),
         ("idle", {**AUTO, "mistaken_frac": -0.1}, "policy.idle.mistaken_frac", "0, got -0.1"),
         ("idle", {**AUTO, "from_day": 2024}, "policy.idle.from_day", "date"),
+        ("nodes", {**DOWN, "idle_h": -1.0}, "policy.nodes.idle_h", "0"),
+        ("nodes", {**DOWN, "boot_h": -1.0}, "policy.nodes.boot_h", "0"),
+        ("nodes", {**DOWN, "boots_h": 1.0}, "policy.nodes.boots_h", "did you mean 'boot_h'?"),
+        ("nodes", {**DOWN, "pools": False, "clusters": False}, "policy.nodes.pools", "true, or"),
+        ("nodes", {**BACK, "unused_days": 0.5}, "policy.nodes.unused_days", "at least 1 day"),
+        ("serving", {**WARM, "max_scale": 0}, "policy.serving.max_scale", "1"),
+        ("serving", {**WARM, "min_scale": 3, "max_scale": 2}, "policy.serving.max_scale", "3 or"),
+        ("serving", {**WARM, "keep_s": -1.0}, "policy.serving.keep_s", "0"),
+        ("serving", {**WARM, "concurrency": "all"}, "policy.serving.concurrency", "integer"),
         ("idle", {**AUTO, "warning": 1.0}, "policy.idle.warning", "did you mean 'warning_h'?"),
         ("idle", {"_target_": AUTO["_target_"]}, "policy.idle.idle_h", "missing"),
         ("idle/_target_", "sim.policies.open_admission.OpenAdmission", "policy.idle",

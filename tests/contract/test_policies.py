@@ -12,21 +12,36 @@ import pytest
 import yaml
 
 import conf
+from sim.applications import ApplicationKind
 from sim.config import build_policies, check_policies
 from sim.errors import ConfigError
 from sim.policies.anti_affinity import AntiAffinity
 from sim.policies.auto_release import AutoRelease
-from sim.policies.base import IdleRelease, IdleView, Policies, PoolView, RequestView, Share
+from sim.policies.base import (
+    IdleRelease,
+    IdleView,
+    NodeView,
+    Policies,
+    PoolView,
+    RequestView,
+    Share,
+    SwitchOff,
+)
+from sim.policies.give_back import GiveBack
 from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
 from sim.policies.promptness_ramp import PromptnessRamp
+from sim.policies.scale_down import ScaleDown
+from sim.serving.settings import policy_of, settings_of
 from tests.configured import federation, policies_data
+from tests.worlds_by_hand import application
 
 FOLDER = Path(conf.__path__[0]) / "policy"
 FILES = sorted(FOLDER.glob("*/*.yaml"))
-ASKED = [f for f in FILES if f.parent.name in ("admission", "placement", "idle")]
+KINDS = ("admission", "placement", "idle", "nodes", "serving")
+ASKED = [f for f in FILES if f.parent.name in KINDS]
 DEFAULT = policies_data(admission="none", placement="first_fit")
 STRICT = AutoRelease(24.0, 4.0, 0.0, 0.1, 0.2, 0.3, 0.5, 0.1, 0.5, date(2024, 6, 1))
 
@@ -51,11 +66,19 @@ def _idle(
     return IdleView(0, gpus, 4, day, 6.0, held_h, computing, exempt, detector, reaction)
 
 
+def _node(serves: bool = False, gpus: int = 1) -> NodeView:
+    return NodeView("a", gpus, 64, serves, date(2024, 9, 1), 6.0)
+
+
 def _answers(policy, kind: str, draws: list[float], pools: list[PoolView]) -> list:
     if kind == "placement":
         return [policy.place(_request(draw=u), pools) for u in draws]
     if kind == "admission":
         return [policy.admits(_request(held=int(4 * u))) for u in draws]
+    if kind == "nodes":
+        return [policy.switch_off(_node(serves)) for serves in (True, False)]
+    if kind == "serving":
+        return [settings_of(policy, k.name, application(kind=k)) for k in ApplicationKind]
     return [policy.release(_idle(c, u, v)) for c in (True, False) for u in draws for v in draws]
 
 
@@ -85,6 +108,13 @@ def test_policy_is_frozen_deterministic_and_picklable(file) -> None:
         assert policy.place(_request(), [_pool("a", fits=False)]) is None
     elif kind == "admission":
         assert all(isinstance(a, bool) for a in answers)
+    elif kind == "nodes":
+        said = [h for a in answers if a is not None for h in a]
+        assert all(isfinite(h) and h >= 0.0 for h in said)
+        assert isinstance(policy.from_day, date)
+    elif kind == "serving":
+        assert all(policy_of(a) for a in answers)
+        assert isinstance(policy.from_day, date)
     else:
         said = [a for a in answers if a is not None]
         assert all(isfinite(a.after_h) and a.after_h >= policy.shortest_h for a in said)
@@ -214,3 +244,16 @@ def test_warned_users_keep_release_or_do_nothing() -> None:
     assert STRICT.release(_idle(True, detector=0.0, reaction=0.3)) == IdleRelease(24.0, False, 0.5)
     silent = replace(STRICT, warning_h=0.0)
     assert {silent.release(_idle(reaction=u)) for u in reactions} == {IdleRelease(24.0, False, 0.5)}
+
+
+def test_nodes_are_chosen_by_kind() -> None:
+    """Nodes would be switched off that the operators have left out."""
+    for pools, clusters in ((True, False), (False, True)):
+        down = ScaleDown(1.0, 0.5, pools, clusters, date(2024, 1, 1))
+        assert (down.switch_off(_node()) == SwitchOff(1.0, 0.5)) is pools
+        assert (down.switch_off(_node(serves=True)) == SwitchOff(1.0, 0.5)) is clusters
+    lends = GiveBack(2.0, 72.0, True, date(2024, 1, 1))
+    assert lends.switch_off(_node()) == SwitchOff(48.0, 72.0)
+    assert lends.switch_off(_node(serves=True)) is None
+    assert lends.switch_off(_node(gpus=0)) is None
+    assert replace(lends, gpus_only=False).switch_off(_node(gpus=0)) == SwitchOff(48.0, 72.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import backcast_page, coverage_page, crosscheck_page, records_page
+from analysis import backcast_page, coverage_page, crosscheck_page, policy_brief, records_page
 from analysis.calibration.shipped import differences, read_posterior
 from analysis.calibration.waves import made_from
 from analysis.cli import composed
@@ -52,6 +52,12 @@ def test_page_about_backcasts_shows_the_published_scores() -> None:
     """A table of the page would be of another run than the files it stands beside."""
     home, text = ROOT / "docs" / "backcast", (ROOT / "docs" / "backcast.md").read_text("utf-8")
     assert with_tables(text, backcast_page.tables(home), Path("docs/backcast.md")) == text
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("policy-brief/brief.md")))
+def test_policy_brief_says_what_its_tables_say(page: Path) -> None:
+    """A sentence or number of the brief would be of another run than the files beside it."""
+    assert policy_brief.current(page.parent)
 
 
 def test_page_about_the_cross_check_shows_the_published_study() -> None:

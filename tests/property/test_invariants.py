@@ -20,8 +20,10 @@ from sim.entities import Federation
 from sim.ledger import DEPLOYMENT, active_bursts, integrate
 from sim.paths import with_value
 from sim.policies.anti_affinity import AntiAffinity
+from sim.policies.as_configured import AsConfigured
 from sim.policies.auto_release import AutoRelease
 from sim.policies.first_fit import FirstFit
+from sim.policies.give_back import GiveBack
 from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
@@ -31,6 +33,9 @@ from sim.policies.no_education import NoEducation
 from sim.policies.open_admission import OpenAdmission
 from sim.policies.plain import PLAIN
 from sim.policies.promptness_ramp import PromptnessRamp
+from sim.policies.scale_down import ScaleDown
+from sim.policies.static_nodes import StaticNodes
+from sim.policies.tuned_serving import TunedServing
 from sim.policies.whole_gpus import WholeGpus
 from sim.runner import RunResult, RunSpec, run_once
 from sim.ticks import NEVER
@@ -100,6 +105,25 @@ IDLE = st.one_of(
         st.floats(0.0, 1.0), SHARES, SHARES, HOURS, st.just(QUOTA_SINCE),
     ),
 )  # fmt: skip
+BOOT_H = 30.0  # the longest boot
+NODES = st.one_of(
+    st.just(StaticNodes()),
+    st.builds(
+        ScaleDown, st.floats(0.0, 40.0), st.floats(0.0, BOOT_H), st.booleans(), st.just(True),
+        st.just(QUOTA_SINCE),
+    ),
+    st.builds(
+        GiveBack, st.floats(1.0, 9.0), st.floats(0.0, BOOT_H), st.booleans(), st.just(QUOTA_SINCE)
+    ),
+)  # fmt: skip
+NUMBERS = st.one_of(st.none(), st.integers(1, 3))
+SERVING = st.one_of(
+    st.just(AsConfigured()),
+    st.builds(
+        TunedServing, NUMBERS, st.none(), st.one_of(st.none(), st.floats(0.0, 900.0)), NUMBERS,
+        st.booleans(), st.just(QUOTA_SINCE),
+    ),
+)  # fmt: skip
 SHARING = st.one_of(
     st.just(WholeGpus()),
     st.builds(
@@ -112,8 +136,8 @@ EDUCATION = st.one_of(
     st.builds(PromptnessRamp, st.floats(0.0, 1.0), st.just(QUOTA_SINCE), st.just(date(2024, 6, 1))),
 )
 POLICIES = st.builds(
-    replace, st.just(PLAIN), admission=ADMISSIONS, placement=PLACEMENTS, idle=IDLE,
-    sharing=SHARING, education=EDUCATION,
+    replace, st.just(PLAIN), admission=ADMISSIONS, placement=PLACEMENTS, idle=IDLE, nodes=NODES,
+    serving=SERVING, sharing=SHARING, education=EDUCATION,
 )  # fmt: skip
 RUNS = st.builds(RunSpec, federations(), POLICIES, st.integers(0, 9))
 
@@ -269,13 +293,17 @@ def test_requests_are_accounted_for(spec: RunSpec) -> None:
     """A request would vanish: neither served, nor re-using, nor withdrawn, nor still waiting."""
     result = run_once(spec)
     horizon, requests = spec.federation.calendar.horizon_h, result.plan.requests
+    boot_h = 0.0 if isinstance(spec.policies.nodes, StaticNodes) else BOOT_H
     played = {s.request for d in result.logs.deployments for s in d.segments}
     withdrawn = {w.name.rsplit(".", 1)[0] for w in result.logs.withdrawn}
     users = [u.name for u in result.plan.users]
     for index in set(range(len(requests))) - played:
         name = f"{users[requests.user[index]]}#{requests.number[index]}"
-        waits = requests.arrival_h[index] + requests.patience_h[index] >= horizon
-        assert waits != (name in withdrawn)
+        gives_up_h = requests.arrival_h[index] + requests.patience_h[index]
+        if name in withdrawn:
+            assert gives_up_h < horizon
+        else:  # waits at the horizon, for room or for a node that boots
+            assert gives_up_h >= horizon - boot_h
 
 
 @FEW

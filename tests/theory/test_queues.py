@@ -41,6 +41,8 @@ def _plan(arrival_h: np.ndarray, service_h: np.ndarray) -> Requests:
         prompt_h=nothing,
         patience_h=np.full(count, NEVER_H),
         restart_h=nothing,
+        batch_draw=nothing,
+        share_draw=nothing,
         burst_h=to_grid_h(service_h),
         gap_h=nothing,
         before_h=nothing,

@@ -284,3 +284,14 @@ def test_alone_on_ample_nodes_is_alone() -> None:
     alone = played(0)
     assert len(alone[0]) > 100
     assert played(3) == alone
+
+
+def test_a_job_cannot_become_a_function_while_it_runs() -> None:
+    """Replicas would be looked for in a list that is not theirs."""
+    cluster = ServingCluster([_tenant(WARM_FOR_90_S, _called(1.0), 1, 1)])
+    cluster.add_nodes(1, 4, 8000)
+    cluster.play(2 * S)
+    with pytest.raises(EngineError, match="another kind of policy"):
+        cluster.retune(0, Autoscaler())
+    cluster.retune(0, KeepAlive(5 * S))
+    assert _begins(_run(cluster, 102, 100)) == [26.0]

@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pytest
 
-from sim.entities import Era, Federation, Phase, Retraining, Rhythm
+from analysis.fingerprint import digest, plain
+from sim.entities import Delay, Era, Federation, Phase, Retraining, Rhythm
 from sim.paths import with_value
 from sim.plan.outages import draw_outages
 from sim.plan.phases import Life, draw_life
@@ -64,6 +65,45 @@ def test_eras_multiply_the_rates_from_their_day_on() -> None:
     assert life.starts_h.tolist() == [0.0, MONTH_H, 744.0, april, 3 * MONTH_H]
     assert life.phase.tolist() == [0, 1, 1, 1, 2]
     assert life.rate.tolist() == [0.5, 1.0, 0.5, 2.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("months", "starts"),
+    [
+        (1.0, [0.0, MONTH_H, 4 * MONTH_H]),
+        (-0.25, [0.0, MONTH_H, 2.75 * MONTH_H]),
+        (-2.0, [0.0, MONTH_H, 1440.0]),  # midnight of 1 March
+    ],
+)
+def test_delay_moves_what_has_not_begun(months: float, starts: list[float]) -> None:
+    """A delay would move the past, another time than told, or the future into the past."""
+    life = _life(delay=Delay(date(2024, 3, 1), months))
+    assert life.starts_h.tolist() == starts
+    assert life.serving_h == starts[2]
+    late = _life(delay=Delay(date(2023, 1, 1), -9.0))  # before it joins: all phases are skipped
+    assert late.serving_h == 0.0
+    assert late.phase.tolist() == [2]
+
+
+@pytest.mark.parametrize("months", [-3.0, 3.0])
+def test_delay_leaves_the_past_as_it_was(
+    imagine: Federation, policies: Policies, months: float
+) -> None:
+    """What was reported would change because use cases will move to service at another time."""
+    delayed = replace(imagine, delay=Delay(date(2024, 9, 1), months))
+    before, other = (run_once(RunSpec(f, policies, seed=2)) for f in (imagine, delayed))
+    one, two = (r.usage.quantity for r in (before, other))
+    assert np.array_equal(one[:24], two[:24])
+    assert not np.array_equal(one[24:], two[24:])
+    for name, values in before.metrics().items():
+        assert np.array_equal(values[:24], other.metrics()[name][:24]), name
+
+
+def test_only_a_delay_that_is_set_is_in_the_fingerprint(imagine: Federation) -> None:
+    """Posteriors made before there were delays would be taken for outdated, or one be ignored."""
+    assert "delay" not in plain(imagine)
+    delayed = [replace(imagine, delay=Delay(date(2024, 9, 1), m)) for m in (0.0, 3.0)]
+    assert len({digest(f) for f in (imagine, *delayed)}) == 3
 
 
 def test_retraining_interrupts_serving() -> None:

@@ -139,6 +139,25 @@ def _repeated(of: Calls, count: int, is_called: bool) -> Calls:
 
 
 @st.composite
+def retunings(
+    draw: st.DrawFn, unit: int, rests: bool, apps: list[TwinTenant]
+) -> dict[int, KeepAlive | Autoscaler]:
+    """Draw other policies of some applications, or the same with a number changed."""
+    found: dict[int, KeepAlive | Autoscaler] = {}
+    for number in draw(st.sets(st.integers(0, len(apps) - 1))):
+        policy = apps[number].policy
+        if draw(st.booleans()):
+            few = {"min_scale": 0 if rests else draw(st.integers(0, 2))}
+            found[number] = policy._replace(max_scale=draw(st.integers(1, 4)), **few)
+        elif isinstance(policy, KeepAlive):
+            found[number] = draw(pools(unit))
+        else:
+            exposed = not rests and draw(st.booleans())
+            found[number] = draw(scalers(unit, rests, exposed))
+    return found
+
+
+@st.composite
 def worlds(
     draw: st.DrawFn, kinds: list[str], most: int = 1, failing: bool = False, chains: bool = False
 ) -> World:
@@ -160,7 +179,13 @@ def worlds(
     time = st.one_of(st.integers(1, 9), st.integers(1, 200 * unit), st.integers(1, horizon))
     delta = st.tuples(st.sampled_from([-2, -1, 0, 1, 3]), st.sampled_from([-3, 0, 0, 3]))
     deltas = st.lists(delta, min_size=len(nodes), max_size=len(nodes))
-    changes = [(t, draw(deltas)) for t in sorted(draw(st.sets(time, max_size=3))) if t < horizon]
+    boots = st.tuples(st.sampled_from([0, 5, 60 * unit, NEVER]), st.sampled_from([0, 0, 9 * unit]))
+    switched = st.dictionaries(st.integers(0, len(nodes) - 1), boots)
+    changes = [
+        Change(t, draw(deltas), draw(switched), draw(retunings(unit, rests, apps)))
+        for t in sorted(draw(st.sets(time, max_size=3)))
+        if t < horizon
+    ]
     return World(
         apps, nodes, changes, horizon, rests, draw(st.lists(time, max_size=5)),
         draw(st.integers(0, 2**32)), draw(st.sampled_from([1, 3, 64])),
@@ -182,7 +207,7 @@ def by_kernel(world: World, cuts: list[int]) -> Played:
     )  # fmt: skip
     for cores, ram_mb, on, idle in world.nodes:
         cluster.add_nodes(1, cores, ram_mb, idle, on)
-    changes = dict(world.changes)
+    changes = {change.time: change for change in world.changes}
     rows: list[tuple[int, ...]] = []
     allocated = active = np.zeros(len(world.tenants), np.int64)
     provisioned = 0
@@ -193,8 +218,12 @@ def by_kernel(world: World, cuts: list[int]) -> Played:
         rows += zip(*(column.tolist() for column in columns), strict=True)
         allocated, active = allocated + window.allocated, active + window.active
         provisioned += window.provisioned
-        if until in changes:
-            cluster.resize(*np.array(changes.pop(until)).T)
+        if change := changes.pop(until, None):
+            cluster.resize(*np.array(change.rooms).T)
+            for node, (idle, boot) in change.idle.items():
+                cluster.shut_down_after(idle, boot, range(node, node + 1))
+            for app, policy in change.policies.items():
+                cluster.retune(app, policy)
     return sorted(rows), allocated.tolist(), active.tolist(), provisioned
 
 

@@ -16,13 +16,21 @@ from sim.paths import with_value
 from sim.plan.world import draw_plan
 from sim.policies.anti_affinity import AntiAffinity
 from sim.policies.auto_release import AutoRelease
-from sim.policies.base import Policies
+from sim.policies.base import NodesPolicy, Policies
+from sim.policies.give_back import GiveBack
 from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.least_loaded import LeastLoaded
 from sim.policies.promptness_ramp import PromptnessRamp
+from sim.policies.scale_down import ScaleDown
+from sim.policies.static_nodes import StaticNodes
 
 LAWS = ("saturating", "deployed")
+NODES = (
+    ScaleDown(0.0, 0.9, True, False, date(2024, 2, 1)),
+    ScaleDown(0.13, 30.1, True, False, date(2023, 2, 1)),
+    GiveBack(1.1, 31.3, False, date(2024, 3, 1)),
+)
 
 
 def _crowded(federation: Federation) -> Federation:
@@ -83,6 +91,22 @@ def test_twin_agrees_when_idle_deployments_are_released(
     assert min(found[what] for what in ("IDLE", "WARNED", "FORGOTTEN", "OUTAGE", "lost")) > 10
     late = replace(strict, idle_h=24.0, warning_h=0.0, grace_h=30.0)
     assert _agree(tiny, replace(policies, idle=late), replicate)["IDLE"] > 10
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("nodes", NODES, ids=["at once", "slow boots", "give_back"])
+def test_twin_agrees_when_nodes_are_switched_off(
+    tiny: Federation, policies: Policies, law: str, nodes: NodesPolicy
+) -> None:
+    """Nodes would be off, boot or be paid for at other times where outages and quotas meet."""
+    quota = replace(policies, admission=GpuQuota(2, date(2024, 3, 1)), nodes=nodes)
+    crowded = _crowded(replace(tiny, growth=replace(tiny.growth, law=law)))
+    found = _agree(crowded, quota, 0)
+    assert min(found[what] for what in ("waited", "withdrawn", "OUTAGE")) > 20
+    calm = with_value(crowded, "demand.requests_per_user_week", 1.5)
+    booted = _agree(calm, replace(policies, nodes=nodes), 1)["waited"]
+    static = _agree(calm, replace(policies, nodes=StaticNodes()), 1)["waited"]
+    assert booted > static + 10
 
 
 @pytest.mark.parametrize("law", LAWS)

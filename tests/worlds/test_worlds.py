@@ -15,18 +15,25 @@ import pytest
 from sim.ensemble import run_many
 from sim.entities import Federation
 from sim.paths import value_at, with_value
+from sim.policies.as_configured import AsConfigured
 from sim.policies.auto_release import AutoRelease
-from sim.policies.base import IdlePolicy, Policies
+from sim.policies.base import Policies
+from sim.policies.give_back import GiveBack
 from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.never_release import NeverRelease
 from sim.policies.open_admission import OpenAdmission
 from sim.policies.promptness_ramp import PromptnessRamp
+from sim.policies.scale_down import ScaleDown
+from sim.policies.tuned_serving import TunedServing
 from sim.runner import RunResult, RunSpec, run_once
 
 QUARTERS = GpuFractions(4, 1.0, (), 1.5, date(2024, 2, 1))
 RAMP = PromptnessRamp(1.0, date(2024, 2, 1), date(2024, 3, 1))
 STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.5, date(2024, 2, 1))
+OFF_AT_ONCE = ScaleDown(0.0, 0.0, True, True, date(2024, 2, 1))
+SCALED = ScaleDown(0.5, 0.25, True, True, date(2024, 2, 1))
+WARM = TunedServing(1, 2, 900.0, 2, True, date(2024, 6, 1))
 
 
 def _ample(federation: Federation) -> Federation:
@@ -55,8 +62,11 @@ def _without_quota(policies: Policies) -> Policies:
 @pytest.mark.parametrize("use_case", ["birds", "waves"])
 @pytest.mark.parametrize(
     "others",
-    [{}, {"idle": STRICT}, {"sharing": QUARTERS, "education": RAMP}],
-    ids=["plain", "auto_release", "shared"],
+    [
+        {}, {"idle": STRICT}, {"nodes": OFF_AT_ONCE, "serving": WARM},
+        {"sharing": QUARTERS, "education": RAMP},
+    ],
+    ids=["plain", "auto_release", "scale_down", "shared"],
 )
 def test_one_user_more_changes_nobody_else(
     tiny: Federation, policies: Policies, use_case: str, others: dict[str, Any]
@@ -167,6 +177,44 @@ def test_inert_auto_release_changes_no_bit(
     _same(without, run_once(RunSpec(tiny, replace(policies, idle=replace(STRICT, **changes)))))
 
 
+@pytest.mark.parametrize("law", ["saturating", "deployed"])
+@pytest.mark.parametrize(
+    "inert",
+    [
+        {"nodes": replace(SCALED, from_day=date(2025, 1, 1))},
+        {"nodes": replace(SCALED, idle_h=1e5)},
+        {"nodes": GiveBack(400.0, 72.0, False, date(2023, 1, 1))},
+        {"serving": replace(WARM, from_day=date(2025, 1, 1))},
+        {"serving": TunedServing(None, None, None, None, False, date(2024, 1, 1))},
+        {"serving": TunedServing(None, 3, 5.0, 1, False, date(2024, 1, 1))},
+    ],
+    ids=["after the horizon", "too long", "not given back", "too late", "none", "as configured"],
+)
+def test_inert_nodes_and_serving_change_no_bit(
+    tiny: Federation, policies: Policies, inert: dict[str, Any], law: str
+) -> None:
+    """A rule that never acts would change the world, or be played in other windows."""
+    tiny = with_value(tiny, "growth.law", law)
+    without = run_once(RunSpec(tiny, policies))
+    _same(without, run_once(RunSpec(tiny, replace(policies, **inert))))
+
+
+def test_serving_policy_changes_how_but_not_what(tiny: Federation, policies: Policies) -> None:
+    """A serving policy would change who calls, or what a call computes, or deployments."""
+    busy = with_value(tiny, "applications.classifier.max_scale", None)
+    rules = (replace(policies, serving=s) for s in (AsConfigured(), replace(WARM, max_scale=None)))
+    one, two = (run_once(RunSpec(busy, rule)) for rule in rules)
+    pd.testing.assert_frame_equal(
+        one.deployments_frame(), two.deployments_frame(), check_exact=True
+    )
+    both = one.serving_frame(), two.serving_frame()
+    assert both[0]["invocations"].sum() == both[1]["invocations"].sum() > 1000
+    assert both[0]["busy_s"].sum() == pytest.approx(both[1]["busy_s"].sum(), rel=0.05)
+    before = both[0]["month"] < 6
+    pd.testing.assert_frame_equal(both[0][before], both[1][before], check_exact=True)
+    assert both[1]["cold"][~before].sum() < both[0]["cold"][~before].sum()
+
+
 @pytest.mark.parametrize(
     "inert",
     [
@@ -226,12 +274,14 @@ def test_auto_release_on_static_nodes_leaves_what_is_provisioned(
     ).sum()
 
 
-@pytest.mark.parametrize("idle", [NeverRelease(), STRICT], ids=["never", "auto_release"])
+@pytest.mark.parametrize(
+    "others", [{}, {"idle": STRICT, "nodes": SCALED, "serving": WARM}], ids=["none", "some"]
+)
 def test_specification_and_result_survive_pickling(
-    tiny: Federation, policies: Policies, idle: IdlePolicy
+    tiny: Federation, policies: Policies, others: dict[str, Any]
 ) -> None:
     """Runs could not be sent to other processes, or come back changed."""
-    spec = RunSpec(tiny, replace(policies, idle=idle), 1, 1)
+    spec = RunSpec(tiny, replace(policies, **others), 1, 1)
     copy = pickle.loads(pickle.dumps(spec))
     assert copy == spec
     result = run_once(spec)

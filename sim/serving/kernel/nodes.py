@@ -55,12 +55,12 @@ def start_replica(
         now: When, ticks.
         start: How long the container and the model take.
         pull: How long the image takes, if it is not there.
-        boot: How long the node takes, if it is off.
+        boot: How long the node takes, if it is off, as drawn.
     """
     world, nodes, places = cluster.world, cluster.nodes, cluster.places
     left = world[UNTIL] - now
     if nodes.boot_at[node] == NEVER:
-        nodes.boot_at[node], nodes.up_at[node] = now, now + boot
+        nodes.boot_at[node], nodes.up_at[node] = now, now + boot + nodes.boot[node]
         world[PROVISIONED] += left
     ready = max(now, nodes.up_at[node])
     if cluster.cached_at[app, node] == NEVER:

@@ -183,7 +183,7 @@ def lose_patience(cluster: Cluster, app: int, now: int) -> None:
         give_up(cluster, leave_line(cluster, app), now, TIMED_OUT)
     if apps[app, WAITING] > 0:
         apps[app, PATIENCE_SET] = 1
-        plan(cluster, asked[apps[app, FIRST]] + timeout, PATIENCE, app)
+        plan(cluster, max(asked[apps[app, FIRST]] + timeout, now), PATIENCE, app)
 
 
 @compiled_apart

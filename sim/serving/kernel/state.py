@@ -59,7 +59,7 @@ class World(IntEnum):
 
 
 class Term(IntEnum):
-    """Columns of `Cluster.terms`: what does not change about an application.
+    """Columns of `Cluster.terms`: what does not change about an application within a window.
 
     See `KeepAlive` and `Autoscaler`.
     """
@@ -131,6 +131,7 @@ class Nodes(NamedTuple):
         empty_since: When the last one left.
         idle: How long it is empty before it is shut down; `NEVER`.
         empty_set: 1 while there is such an event on the agenda.
+        boot: How long it takes to boot, beside what is drawn.
     """
 
     cores: IntArray
@@ -141,6 +142,7 @@ class Nodes(NamedTuple):
     empty_since: IntArray
     idle: IntArray
     empty_set: IntArray
+    boot: IntArray
 
 
 class Places(NamedTuple):

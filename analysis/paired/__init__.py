@@ -1,0 +1,1 @@
+"""Policies compared in the same worlds: what is played, kept and said of their differences."""
