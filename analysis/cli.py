@@ -10,7 +10,9 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import hydra
 from hydra import compose, initialize_config_module
@@ -101,17 +103,20 @@ def _own_federation(argument: str) -> str:
 
 
 def _own_scenario(argument: str) -> str:
-    """Register a file given as `scenario=PATH` and name it instead."""
-    key, _, value = argument.partition("=")
-    if key != "scenario" or "," in value:
+    """Register files given as `scenario=PATH` (or several, for a sweep) and name them instead."""
+    key, _, values = argument.partition("=")
+    if key != "scenario":
         return argument
-    if value.endswith((".yaml", ".yml")):
-        return f"scenario={scenarios.register(Path(value))}"
-    known = scenarios.packaged()
-    if value not in known:
-        expected = f"{', '.join(known)} or the path of a YAML file"
-        raise ConfigError("unknown scenario", "scenario", expected, value, known)
-    return argument
+    known, names = scenarios.packaged(), []
+    for value in values.split(","):
+        if value.endswith((".yaml", ".yml")):
+            names.append(scenarios.register(Path(value)))
+        elif value in known:
+            names.append(value)
+        else:
+            expected = f"{', '.join(known)} or the path of a YAML file"
+            raise ConfigError("unknown scenario", "scenario", expected, value, known)
+    return f"scenario={','.join(names)}"
 
 
 def _own_policy(argument: str) -> str:
@@ -163,19 +168,23 @@ def composed(verb: str, overrides: list[str]) -> DictConfig:
 
 
 def _through_hydra(verb: str, module: Any, arguments: list[str]) -> int:
-    """Hand over to Hydra; its jobs report their exit codes here, because Hydra drops them."""
-    codes: list[int] = []
+    """Hand over to Hydra; returns the worst exit code of its jobs, which Hydra drops.
 
-    def task(config: DictConfig) -> None:
-        stop_if_asked()
-        codes.append(_guarded(lambda: module.execute(module.prepare(config))))
+    Each job leaves its code in a file of its own, because launchers may run it in another process.
+    """
+    with TemporaryDirectory(prefix="aiaas-") as codes:
 
-    before, sys.argv = sys.argv, [f"aiaas {verb}", *arguments]
-    try:
-        hydra.main(config_path="pkg://conf", config_name=verb, version_base="1.3")(task)()
-    finally:
-        sys.argv = before
-    return max(codes, default=0)
+        def task(config: DictConfig) -> None:
+            stop_if_asked()
+            code = _guarded(lambda: module.execute(module.prepare(config)))
+            Path(codes, uuid4().hex).write_text(str(code), encoding="ascii")
+
+        before, sys.argv = sys.argv, [f"aiaas {verb}", *arguments]
+        try:
+            hydra.main(config_path="pkg://conf", config_name=verb, version_base="1.3")(task)()
+        finally:
+            sys.argv = before
+        return max((int(p.read_text(encoding="ascii")) for p in Path(codes).iterdir()), default=0)
 
 
 def _guarded(work: Callable[[], Any]) -> int:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from math import isfinite
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -35,9 +36,16 @@ def build(kind: type[T], data: Mapping[str, Any], where: str) -> T:
     """
     _refuse_unknown(kind, data, where)
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
+        checker: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]
+        return checker.validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         raise _first_problem(error, where) from None
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Return the checker of a dataclass; to make one takes longer than to use it."""
+    return TypeAdapter(kind)
 
 
 def build_federation(data: Mapping[str, Any]) -> Federation:

@@ -108,17 +108,19 @@ def run_once(spec: RunSpec) -> RunResult:
     return run_on(draw_plan(spec.federation, spec.seed, spec.replicate), spec)
 
 
-def run_on(plan: Plan, spec: RunSpec) -> RunResult:
+def run_on(plan: Plan, spec: RunSpec, served: Logs | None = None) -> RunResult:
     """Play one replicate on a plan that is already drawn.
 
     Args:
         plan: The plan of the specification's federation, seed and replicate, whatever its policies.
         spec: The specification.
+        served: Logs of a run on the same plan with the same policies of serving and nodes, whose
+            clusters need not be played again; None to play them.
 
     Returns:
-        The same as `run_once`, bit for bit.
+        The same as `run_once`, bit for bit; with `served`, `events` lack those of clusters.
     """
-    logs = play(spec.federation, plan, spec.policies)
+    logs = play(spec.federation, plan, spec.policies, served)
     usage = usage_of(spec.federation, plan, logs, spec.policies.storage)
     return RunResult(spec, plan, logs, usage)
 

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.paired.criteria import CRITERIA
-from analysis.paired.results import Played, Results, described, filled
-from analysis.paired.statistics import (
+from analysis.paired.estimates import (
     Sample,
     best_by_price,
     better,
@@ -18,6 +17,7 @@ from analysis.paired.statistics import (
     rank_correlation,
     regrets,
 )
+from analysis.paired.results import Played, Results, described, filled
 from analysis.paired.tables import BETTER, FRONT, PAIRING, PRECISION, PRICES, REGRET, SENSITIVITY
 from sim.units import FloatArray
 

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.paired.criteria import NAMES
 from analysis.serving_tables import KeepServing
 from sim.engine.logs import QUANTILES, Deployment, Ended, ServedMonth
+from sim.engine.script import course_of
 from sim.runner import RunResult
 from sim.serving.kernel.outcome import Outcome
 from sim.ticks import TICKS_PER_H
@@ -22,6 +23,7 @@ WAIT_EDGES_H = np.concatenate([[0.0], 10.0 ** np.arange(-2.0, 3.01, 0.25), [np.i
 NOT_BY_POLICY = frozenset(
     {Ended.PROMPT, Ended.FORGOTTEN, Ended.OUTAGE, Ended.CLOSED, Ended.HORIZON}
 )  # every other end is a policy's doing
+BY_USER = frozenset({Ended.WARNED})  # what a policy had a part in, but did not do
 USAGE = {
     f"{resource}_{ledger}": (resource, ledger)
     for resource in ("gpu", "cpu", "storage")
@@ -179,23 +181,16 @@ def _waits_h(deployments: Sequence[Deployment], since_h: float) -> FloatArray:
 def work_left(result: RunResult, deployments: Sequence[Deployment]) -> np.ndarray:
     """Return whether each deployment was taken from a user who had work left, shape (n,), bool.
 
-    Not so if the user let go of it after a warning. Work is left if computing ended before it would
-    have by the plan, or if it goes on in another deployment: one of the two is seen whatever policy
-    took it (where computing is slowed down, the first may not be).
+    Not so if the user let go of it after a warning, or the script of a job ended. Work is left if
+    computing ended before it would have by the plan, whatever policy took it.
     """
-    if not deployments:
-        return np.empty(0, dtype=bool)
-    plan, r = result.plan, result.plan.requests
-    last = [d.segments[-1] for d in deployments]
-    request, first = np.array([(x.request, x.first) for x in last]).T
-    begin, end = np.array([(x.start_h, x.end_h) for x in last]).T
-    burst = r.burst_first[request]
-    final = burst + r.burst_count[request] - 1
-    left = end < begin + (r.before_h[final] + r.burst_h[final] - r.before_h[burst + first])
-    names = frozenset([x.name for x in [*result.logs.deployments, *result.logs.withdrawn]])
-    for place in np.flatnonzero(~left).tolist():
-        taken = deployments[place]
-        part = int(taken.name.rsplit(".", 1)[1]) + 1
-        number = r.number[request[place]]
-        left[place] = f"{plan.users[taken.user].name}#{number}.{part}" in names
-    return left & np.array([d.ended is not Ended.WARNED for d in deployments])
+    r, found = result.plan.requests, []
+    for taken in deployments:
+        if taken.ended in BY_USER:
+            found.append(False)
+            continue
+        work = taken.segments[-1]
+        before_h, burst_h, _ = course_of(r, work.request, taken.slowdown)
+        length_h = before_h[-1] + burst_h[-1] - before_h[work.first]
+        found.append(work.end_h < work.start_h + length_h)
+    return np.array(found, dtype=bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -13,10 +13,13 @@ from analysis.paired.keeping import Keep, Kept
 from analysis.paired.variants import Playable, drawn, policies_at
 from analysis.scenarios import Scenario
 from analysis.worlds import federation_at
-from sim.plan.world import draw_plan
+from sim.engine.logs import Logs
+from sim.entities import Federation
+from sim.plan.world import Plan, draw_plan
 from sim.policies.base import Policies
 from sim.runner import RunSpec, run_on
 
+T = TypeVar("T")
 CALIBRATED = "posterior"  # idleness as calibrated
 NUMBERS = 1_000_000  # replicate numbers of the runs of a replicate: more than posterior draws
 
@@ -90,16 +93,24 @@ class PlayWorld:
     keep: Keep
 
     def __call__(self, world: World) -> list[Kept]:
-        """Return what is kept of each variant; a plan is drawn once for equal federations."""
-        plans: list[Any] = []
+        """Return what is kept of each variant; what variants have in common is done once."""
+        plans: list[tuple[Federation, Plan]] = []
+        served: list[tuple[tuple[Any, ...], Logs]] = []
         kept = []
         for spec in world.specs:
-            plan = next((p for f, p in plans if f == spec.federation), None)
+            plan = _known(spec.federation, plans)
             if plan is None:
                 plan = draw_plan(spec.federation, spec.seed, spec.replicate)
                 plans.append((spec.federation, plan))
-            kept.append(self.keep(run_on(plan, spec)))
+            serving = (spec.federation, spec.policies.serving, spec.policies.nodes)
+            result = run_on(plan, spec, _known(serving, served))
+            served.append((serving, result.logs))
+            kept.append(self.keep(result))
         return kept
+
+
+def _known(key: Any, found: Sequence[tuple[Any, T]]) -> T | None:
+    return next((value for known, value in found if known == key), None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ import pandas as pd
 
 from analysis.frames import AVERAGED
 from analysis.paired.criteria import CRITERIA, NAMES
+from analysis.paired.estimates import Sample
 from analysis.paired.keeping import WAIT_EDGES_H, Kept
 from analysis.paired.playing import Draw
-from analysis.paired.statistics import Sample
 from analysis.paired.tables import DIFFERENCES, DRAWN, LEVELS, MONTHLY, RUNS, VARIANTS, WAITS
 from analysis.scenarios import Scenario
 from sim.records import Table

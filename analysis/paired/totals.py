@@ -10,8 +10,8 @@ import pandas as pd
 from analysis.federations import Case
 from analysis.frames import AVERAGED
 from analysis.hypotheses import targets
+from analysis.paired.estimates import Sample
 from analysis.paired.results import Played, Results, described, filled
-from analysis.paired.statistics import Sample
 from analysis.paired.tables import WORLDS
 from sim.timeline import months_of
 from sim.units import LEDGERS, FloatArray

@@ -14,13 +14,17 @@ from sim.policies.base import Policies
 from sim.serving.hosting import HostingCluster
 
 
-def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
+def play(
+    federation: Federation, plan: Plan, policies: Policies, served: Logs | None = None
+) -> Logs:
     """Play a plan against capacity and policies.
 
     Args:
         federation: The federation, for its capacity and behaviour.
         plan: Every random draw of the replicate; nothing is drawn here.
         policies: One policy of each kind.
+        served: Logs of a run that differs in other policies than those of serving and nodes: what
+            its clusters did is taken over. They meet nobody but their own nodes and requests.
 
     Returns:
         The interval logs. What holds capacity is closed at the horizon; computing that goes on
@@ -34,7 +38,7 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
         switching = Switching(loop, calendar, policies.nodes, bill)
     deployments = Deployments(loop, federation, plan, policies, pools, logs, switching)
     capacity = Capacity(loop, federation, plan, pools, deployments, bill, switching)
-    clusters = _clusters(loop, federation, plan, policies, logs)
+    clusters = _clusters(loop, federation, plan, policies, logs) if served is None else []
     capacity.begin()
     for cluster in clusters:
         cluster.begin()
@@ -44,6 +48,9 @@ def play(federation: Federation, plan: Plan, policies: Policies) -> Logs:
     bill.finish()
     for cluster in clusters:
         cluster.finish()
+    if served is not None:
+        logs.served, logs.clusters = served.served, served.clusters
+        logs.answers, logs.unserved = served.answers, served.unserved
     log_services(federation, plan, logs)
     logs.events = loop.events
     return logs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from math import inf
 
 from sim.policies.base import IdleRelease, IdleView, Inert
@@ -11,6 +12,11 @@ from sim.policies.base import IdleRelease, IdleView, Inert
 @dataclass(frozen=True)
 class NeverRelease(Inert):
     """Idle deployments stay until their users release them."""
+
+    @property
+    def from_day(self) -> date:
+        """Return the last day there is: never."""
+        return date.max
 
     @property
     def shortest_h(self) -> float:

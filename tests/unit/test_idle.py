@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from math import nan
 
 import pytest
@@ -14,7 +15,7 @@ from sim.policies.auto_release import AutoRelease
 from sim.policies.base import IdleRelease, IdleView
 from tests.worlds_by_hand import FREE, START, Ask, federation, played, pool, story
 
-RULE = AutoRelease(2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, START)
+RULE = AutoRelease(2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1, 0.0, START)
 ON, PROMPT, LATE = "on pool", "released promptly", "released late"
 IDLE, WARNED = "released as idle", "released after a warning"
 
@@ -112,6 +113,7 @@ class _Says:
 
     said: IdleRelease
     shortest_h: float = 0.0
+    from_day: date = START
 
     def release(self, idle: IdleView) -> IdleRelease:
         return self.said

@@ -15,6 +15,7 @@ import pytest
 from sim.ensemble import run_many
 from sim.entities import Federation
 from sim.paths import value_at, with_value
+from sim.plan.world import draw_plan
 from sim.policies.as_configured import AsConfigured
 from sim.policies.auto_release import AutoRelease
 from sim.policies.base import Policies
@@ -26,11 +27,11 @@ from sim.policies.open_admission import OpenAdmission
 from sim.policies.promptness_ramp import PromptnessRamp
 from sim.policies.scale_down import ScaleDown
 from sim.policies.tuned_serving import TunedServing
-from sim.runner import RunResult, RunSpec, run_once
+from sim.runner import RunResult, RunSpec, run_on, run_once
 
 QUARTERS = GpuFractions(4, 1.0, (), 1.5, date(2024, 2, 1))
 RAMP = PromptnessRamp(1.0, date(2024, 2, 1), date(2024, 3, 1))
-STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.5, date(2024, 2, 1))
+STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.3, 2, 0.5, date(2024, 2, 1))
 OFF_AT_ONCE = ScaleDown(0.0, 0.0, True, True, date(2024, 2, 1))
 SCALED = ScaleDown(0.5, 0.25, True, True, date(2024, 2, 1))
 WARM = TunedServing(1, 2, 900.0, 2, True, date(2024, 6, 1))
@@ -294,3 +295,23 @@ def test_run_leaves_its_specification_as_it_was(tiny: Federation, policies: Poli
     before = pickle.dumps(tiny)
     run_once(RunSpec(tiny, policies))
     assert pickle.loads(before) == tiny
+
+
+def test_a_plan_is_played_as_often_as_one_likes(tiny, policies) -> None:
+    """Policies compared on one plan would leave traces in it, or see another world than alone."""
+    plan = draw_plan(tiny, 3, 1)
+    strict = replace(policies, idle=STRICT)
+    for chosen in (strict, policies, strict):
+        spec = RunSpec(tiny, chosen, 3, 1)
+        _same(run_on(plan, spec), run_once(spec))
+
+
+def test_clusters_are_taken_over_from_a_run_that_differs_in_other_policies(tiny, policies) -> None:
+    """What another run's clusters did would not be what this one's would have done."""
+    plan = draw_plan(tiny, 3, 1)
+    other = run_on(plan, RunSpec(tiny, policies, 3, 1))
+    spec = RunSpec(tiny, replace(policies, idle=STRICT), 3, 1)
+    short, whole = run_on(plan, spec, other.logs), run_on(plan, spec)
+    assert short.logs.events < whole.logs.events
+    short.logs.events = whole.logs.events
+    _same(short, whole)
