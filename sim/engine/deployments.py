@@ -53,7 +53,7 @@ class Deployments:
         self.users = [user.name for user in plan.users]
         self.held: list[list[Deployment]] = [[] for _ in plan.users]
         self.gpus_held: list[float] = [0] * len(plan.users)
-        self.held_in: list[tuple[str, ...]] = [()] * len(plan.users)
+        self.held_in: list[tuple[str, ...] | None] = [None] * len(plan.users)  # None: look again
         self.running: dict[str, dict[str, Deployment]] = {name: {} for name in pools.named}
         self.booting: dict[str, dict[Waiting, Spot]] = {name: {} for name in pools.named}
         self.release_of: dict[str, Action | None] = {}
@@ -120,7 +120,7 @@ class Deployments:
         shape = self.script.shape[index]
         if self.sharing is None or not shape[0]:
             return shape, 1.0
-        return shared(self.sharing, self._seen(index, shape, self._today()), shape)
+        return shared(self.sharing, self._view(index, shape, self._today()), shape)
 
     def _withdraw(self, waiting: Waiting) -> None:
         waiting.timer = None  # each knows the other: both would stay after the run
@@ -160,31 +160,37 @@ class Deployments:
 
         Admission is asked again only when what it sees has changed.
         """
-        user, held, seen = waiting.user, self.gpus_held[waiting.user], waiting.admitted
+        user, seen = waiting.user, waiting.admitted
         if (
             seen is None
-            or seen.gpus_held != held
+            or seen.gpus_held != self.gpus_held[user]
+            or seen.held_in is not self.held_in[user]
             or seen.day is not today
-            or seen.held_in != self.held_in[user]
         ):
-            seen = self._seen(waiting.request, waiting.shape, today)
+            seen = self._view(waiting.request, waiting.shape, today)
             waiting.admitted = seen if self.policies.admission.admits(seen) else None
         return waiting.admitted
 
-    def _seen(self, request: int, shape: Shape, today: date) -> RequestView:
+    def _view(self, request: int, shape: Shape, today: date) -> RequestView:
         """Return a request for so much as policies see it now."""
         script, user = self.script, self.script.user[request]
-        return RequestView(
-            user,
-            shape[0],
-            shape[1],
-            self.gpus_held[user],
-            today,
-            script.site_draw[request],
-            script.phase[request],
-            script.batch_draw[request],
-            script.share_draw[request],
-            self.held_in[user],
+        held_in = self.held_in[user]  # another tuple whenever what the user holds has changed
+        if held_in is None:
+            held = self.held[user]
+            held_in = self.held_in[user] = tuple([d.pool for d in held]) if held else ()
+        return RequestView._make(  # quicker than by the class
+            (
+                user,
+                shape[0],
+                shape[1],
+                self.gpus_held[user],
+                today,
+                script.site_draw[request],
+                script.phase[request],
+                script.batch_draw[request],
+                script.share_draw[request],
+                held_in,
+            )
         )
 
     def _today(self) -> date:
@@ -252,7 +258,7 @@ class Deployments:
         )
         self.logs.deployments.append(deployment)
         self.held[waiting.user].append(deployment)
-        self.held_in[waiting.user] += (pool.name,)
+        self.held_in[waiting.user] = None
         self.running[pool.name][deployment.name] = deployment
         self._work(deployment, waiting.request, waiting.first, waiting.setup_h)
 
@@ -303,9 +309,8 @@ class Deployments:
         deployment.released_h, deployment.ended = self.loop.now_h, ended
         del self.release_of[deployment.name]
         del self.running[deployment.pool][deployment.name]
-        held = self.held[deployment.user]
-        held.remove(deployment)
-        self.held_in[deployment.user] = tuple([d.pool for d in held]) if held else ()
+        self.held[deployment.user].remove(deployment)
+        self.held_in[deployment.user] = None
         shape = (deployment.gpus, deployment.cores, deployment.ram_gb)
         spot = Spot(deployment.node, deployment.gpu)
         self._free(deployment.user, deployment.pool, spot, shape)

@@ -105,11 +105,10 @@ class PoolState:
 
     def _find(self, shape: Shape) -> Free | None:
         keys, (gpus, cores, ram_gb) = self._keys, shape
-        if 0 < gpus < 1:
+        if gpus % 1:
             room = [k for k in keys if _most(k) >= gpus and k[1] >= cores and k[2] >= ram_gb]
             return min(room, key=lambda k: (_tightest(k, gpus), k), default=None)
-        for at in range(bisect_left(keys, shape), len(keys)):
-            key = keys[at]
+        for key in keys[bisect_left(keys, shape) :]:
             if key[1] >= cores and key[2] >= ram_gb:
                 return key
         return None
@@ -147,9 +146,9 @@ class PoolState:
         nodes, off = self._groups[group], self.off
         node = min(nodes, key=lambda n: (n in off, n)) if off else nodes[0]
         whole, gpu = gpus, None
-        if 0 < gpus < 1:
+        if gpus % 1:
             gpu, whole = self._cut(node, gpus)
-        self._add(node, -whole, -cores, -ram_gb)
+        self._move(node, group, (group[0] - whole, group[1] - cores, group[2] - ram_gb))
         self.gpus_held += gpus
         self.cores_held += cores
         if self.gpus_held > self.peak_gpus:
@@ -167,11 +166,13 @@ class PoolState:
 
     def give_back(self, spot: Spot, shape: Shape) -> None:
         """Free what was taken."""
-        gpus, cores, ram_gb = shape
-        whole = gpus if spot.gpu is None else self._join(spot.node, spot.gpu, gpus)
-        free = self._add(spot.node, whole, cores, ram_gb)
+        (node, gpu), (gpus, cores, ram_gb) = spot, shape
+        old, whole = self._free[node], gpus
+        if gpu is not None:
+            whole = self._join(node, gpu, gpus)
+        new = self._move(node, old, (old[0] + whole, old[1] + cores, old[2] + ram_gb))
         if self._full:
-            self._freed(free)
+            self._freed(new)
         self.gpus_held -= gpus
         self.cores_held -= cores
 
@@ -207,10 +208,12 @@ class PoolState:
         gpus, cores, ram_gb = _most(free), free[1], free[2]
         self._full -= {s for s in self._full if s[0] <= gpus and s[1] <= cores and s[2] <= ram_gb}
 
-    def _add(self, node: int, whole: float, cores: int, ram_gb: int) -> Free:
-        """Change what a node has free and file it so; a group without nodes goes."""
-        old = self._free[node]
-        new: Free = (old[0] + whole, old[1] + cores, old[2] + ram_gb)
+    def _move(self, node: int, old: Free, new: Free) -> Free:
+        """Take a node from one group to another; a group without nodes goes.
+
+        Returns:
+            What the node has free from now on, with the parts of split GPUs, which `new` lacks.
+        """
         if node in self._split:
             new += tuple(sorted(part for part in self._split[node].values() if part))
         group = self._groups[old]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from sim.policies.base import PoolView, RequestView
 
 
-def home_of(request: RequestView, pools: Sequence[PoolView]) -> int | None:
-    """Return the pool that the plan's own uniform picks by weight."""
-    total = sum([pool.weight for pool in pools])
-    mark, reached = request.site_draw * total, 0.0
-    for index, pool in enumerate(pools):
-        reached += pool.weight
-        if mark < reached:
-            return index
-    return None
+def home_of(request: RequestView, pools: Sequence[PoolView]) -> int:
+    """Return the index of the pool that the plan's own uniform picks by weight."""
+    reached = list(accumulate([pool.weight for pool in pools]))
+    return bisect(reached, request.site_draw * reached[-1], hi=len(pools) - 1)
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class HomeWithFailover:
     def place(self, request: RequestView, pools: Sequence[PoolView]) -> int | None:
         """Return the home pool, or the heaviest pool that fits."""
         home = home_of(request, pools)
-        if home is not None and pools[home].fits:
+        if pools[home].fits:
             return home
         fitting = [i for i, pool in enumerate(pools) if pool.fits]
         return max(fitting, key=lambda i: pools[i].weight, default=None)
