@@ -134,6 +134,7 @@ def active_bursts(plan: Plan, logs: Logs) -> tuple[IntArray, FloatArray, FloatAr
     start = np.array([s.start_h for s in segments])
     end = np.array([s.end_h for s in segments])
     slowdown = np.array([d.slowdown for d in logs.deployments])[owner]
+    done = np.array([s.done_h for s in segments])
     r = plan.requests
     count = r.burst_count[request] - first
     begin = r.burst_first[request] + first
@@ -143,8 +144,9 @@ def active_bursts(plan: Plan, logs: Logs) -> tuple[IntArray, FloatArray, FloatAr
         burst_h = to_grid_h(burst_h * np.repeat(slowdown, count))
         before_h = np.cumsum(burst_h + r.gap_h[burst]) - (burst_h + r.gap_h[burst])
     elapsed = before_h - np.repeat(before_h[np.cumsum(count) - count], count)
-    burst_start = np.repeat(start, count) + elapsed
+    burst_start = np.repeat(start - done, count) + elapsed
     burst_end = np.minimum(burst_start + burst_h, np.repeat(end, count))
+    burst_start = np.maximum(burst_start, np.repeat(start, count))
     played = burst_end > burst_start
     return np.repeat(owner, count)[played], burst_start[played], burst_end[played]
 

@@ -223,7 +223,7 @@ def plan(
     life = Life(
         np.zeros(1), np.zeros(1, dtype=np.int64), np.ones(1), np.zeros(users), np.empty(0), NEVER_H
     )
-    detector = np.full((len(wanted.burst_h), 2), 0.5)
+    half, detector = np.full(users, 0.5), np.full((len(wanted.burst_h), 2), 0.5)
     brought = np.array(uploads, dtype=np.float64).reshape(-1, 3).T
     keeping = needed or KeepDraws(
         {"case": np.full(len(uploads), 0.5)}, {"case": np.empty(0)}, np.full(len(wanted), 0.5),
@@ -237,7 +237,7 @@ def plan(
         images={"case": Uploads(np.empty(0), np.empty(0), np.empty(0))},
         hosted={"case/app": hosted(of, invocations, hosted_h)} if invocations else {},
         outages={name: tuple((outages or {}).get(name, ())) for name in of.pools},
-        idleness=lambda: IdleDraws(np.full(users, 0.5), detector, detector + (reaction - 0.5)),
+        idleness=lambda: IdleDraws(half, detector, detector + (reaction - 0.5), half),
         keeping=lambda: keeping,
     )
 

@@ -14,7 +14,7 @@ from benchmarks.twin.switching import TwinSwitching
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.entities import Federation
 from sim.plan.world import Plan
-from sim.policies.base import IdleRelease, IdleView, Policies, PoolView, RequestView
+from sim.policies.base import NO_TERMS, IdleRelease, IdleView, Policies, PoolView, RequestView
 from sim.units import to_grid_h
 
 
@@ -51,6 +51,7 @@ class Running:
     gpus: list[int]
     process: simpy.Process | None = None
     idle: bool = False
+    interrupted: int = 0
 
 
 class TwinDeployments:
@@ -82,6 +83,7 @@ class TwinDeployments:
         self.phases = list(federation.phases)
         self.draws = plan.idleness()
         self.lost: set[int] = set()
+        self.interruptions: Counter[int] = Counter()
 
     def arrivals(self) -> Process:
         """Let each request arrive at its time."""
@@ -139,9 +141,11 @@ class TwinDeployments:
             if shape in blocked:
                 continue
             view = self.view(ticket)
-            if not self.policies.admission.admits(view):
+            terms = self.policies.admission.admits(view)
+            if terms is None:
                 ticket.held_back = True
                 continue
+            assert terms == NO_TERMS, "the twin knows no terms"
             if not self.place(ticket, view):
                 blocked.add(shape)
 
@@ -223,6 +227,7 @@ class TwinDeployments:
         while True:
             burst, cut, computing = first, self.env.now + setup_h, True
             segment = Segment(request, first, cut, cut)
+            one.interrupted = self.interruptions[one.deployment.user]
             one.deployment.segments.append(segment)
             try:
                 yield self.env.timeout(setup_h)
@@ -243,7 +248,7 @@ class TwinDeployments:
                 self.serve()
                 return
             except Taken as taken:
-                self.end(one, site, Ended.WARNED if taken.said.by_user else Ended.IDLE)
+                self.take_away(one, site, taken.said)
                 if computing:
                     segment.end_h, due_h = self.env.now, cut
                     one.deployment.lost_h = self.env.now - cut
@@ -267,11 +272,16 @@ class TwinDeployments:
                     self.env.process(self.again(request, burst, part + 1, pause))
                 return
 
+    def take_away(self, one: Running, site: Site, said: IdleRelease) -> None:
+        """End a deployment as idle, and count it if its user did not do so himself."""
+        self.end(one, site, Ended.WARNED if said.by_user else Ended.IDLE)
+        self.interruptions[one.deployment.user] += not said.by_user
+
     def stretch(self, one: Running, at: int, length_h: float, computing: bool) -> Process:
         """Let a burst, pause or tail go by, unless the policy acts before it ends."""
         said = None
         if not (computing and at in self.lost):
-            said = self.policies.idle.release(self.idle_view(one.deployment, at, computing))
+            said = self.policies.idle.release(self.idle_view(one, at, computing))
         if said is None or to_grid_h(said.after_h) >= length_h:
             yield self.env.timeout(length_h)
         else:
@@ -367,13 +377,14 @@ class TwinDeployments:
             ),
         )
 
-    def idle_view(self, held: Deployment, at: int, computing: bool) -> IdleView:
+    def idle_view(self, one: Running, at: int, computing: bool) -> IdleView:
         """Return what an idle policy sees of the burst `at`, or of what follows it."""
-        now, column = self.env.now, 0 if computing else 1
+        held, now, column = one.deployment, self.env.now, 0 if computing else 1
         return IdleView(
             held.user, held.gpus, held.cores, self.calendar.day_at(now), now % 24.0,
             now - held.started_h, computing, self.draws.exempt[held.user],
             self.draws.detector[at, column], self.draws.reaction[at, column],
+            one.interrupted, self.draws.games[held.user],
         )
 
     def name(self, ticket: Ticket) -> str:

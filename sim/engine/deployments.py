@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from math import inf
 
-from sim.engine.idleness import TakenAway, Watch
+from sim.engine.endings import Endings, Left
+from sim.engine.idleness import Ending
 from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.engine.loop import ARRIVAL, CAPACITY, PATIENCE, RELEASE, Action, Loop
 from sim.engine.nodes import Switching
@@ -16,14 +18,15 @@ from sim.engine.waiting import Waiting, WaitingRoom
 from sim.entities import Federation
 from sim.errors import EngineError
 from sim.plan.world import Plan
-from sim.policies.base import Inert, Policies, RequestView
+from sim.policies.base import NO_TERMS, Inert, Policies, RequestView, Terms
+from sim.units import to_grid_h
 
 
 class Deployments:
     """Plays the requests of a plan against pools and policies.
 
     One event per change of state: arrival, release, end of patience. Bursts and gaps are no
-    events; the plan knows their sums, and which of them an idle policy would act on first.
+    events; the plan knows their sums, and which of them a policy would act on first.
 
     Args:
         loop: The event loop.
@@ -51,18 +54,16 @@ class Deployments:
         self.pools, self.switching = pools, switching
         self.room = WaitingRoom()
         self.users = [user.name for user in plan.users]
-        self.held: list[list[Deployment]] = [[] for _ in plan.users]
-        self.gpus_held: list[float] = [0] * len(plan.users)
+        self.held: list[dict[str, Deployment]] = [{} for _ in plan.users]
         self.held_in: list[tuple[str, ...] | None] = [None] * len(plan.users)  # None: look again
+        self.gpus_held: list[float] = [0] * len(plan.users)
         self.running: dict[str, dict[str, Deployment]] = {name: {} for name in pools.named}
         self.booting: dict[str, dict[Waiting, Spot]] = {name: {} for name in pools.named}
         self.release_of: dict[str, Action | None] = {}
         self.requests, self.count = plan.requests, len(plan.requests)
         self.script = script_of(plan.requests, federation, policies.education)
         self.sharing = None if isinstance(policies.sharing, Inert) else policies.sharing
-        idle = policies.idle
-        acts = idle.shortest_h < federation.calendar.horizon_h
-        self.watch = Watch(idle, plan, self.script, self.calendar) if acts else None
+        self.endings = Endings(policies.idle, plan, self.script, self.calendar)
         self._day = (-1.0, self.calendar.start)
 
     # ---------------------------------------------------------------- arrivals
@@ -81,17 +82,30 @@ class Deployments:
             self._ask(index, first=0, part=0)
 
     def _reuse(self, index: int) -> bool:
-        """Let a returning user work in a deployment that sits idle; True if that happened."""
-        now, (gpus, cores, _) = self.loop.now_h, self.script.shape[index]
+        """Let a returning user work in a deployment that sits idle; True if that happened.
+
+        Neither his quota nor the terms of others are looked at: he asks for nothing. But what
+        would be a batch job goes to the queue as one.
+        """
+        now, shape = self.loop.now_h, self.script.shape[index]
         if self.sharing is not None:
-            (gpus, cores, _), _ = self._shared(index)
-        for deployment in reversed(self.held[self.script.user[index]]):
+            shape, _ = self._shared(index)
+        gpus, cores, _ = shape
+        for deployment in reversed(self.held[self.script.user[index]].values()):
             idle = deployment.last_active_h <= now
             if idle and deployment.gpus >= gpus and deployment.cores >= cores:
+                if self._is_job(index, shape):
+                    return False
                 self.loop.cancel(self.release_of[deployment.name])
                 self._work(deployment, index, first=0)
                 return True
         return False
+
+    def _is_job(self, index: int, shape: Shape) -> bool:
+        """Return whether a request for so much would be a batch job if its user held nothing."""
+        view = self._view(index, shape, self._today())
+        terms = self._terms(view._replace(gpus_held=0, held_in=()))
+        return terms is not None and terms.pause_h < inf
 
     def _ask(self, index: int, first: int, part: int, setup_h: float = 0.0) -> None:
         """Start a request, or put it where it waits."""
@@ -160,24 +174,39 @@ class Deployments:
 
         Admission is asked again only when what it sees has changed.
         """
-        user, seen = waiting.user, waiting.admitted
+        user, seen = waiting.user, waiting.seen
         if (
             seen is None
-            or seen.gpus_held != self.gpus_held[user]
-            or seen.held_in is not self.held_in[user]
+            or seen.held_in is not self.held_in[user]  # None or another when deployments changed
+            or seen.gpus_held != self.gpus_held[user]  # which counts those that wait for a boot
             or seen.day is not today
         ):
             seen = self._view(waiting.request, waiting.shape, today)
-            waiting.admitted = seen if self.policies.admission.admits(seen) else None
-        return waiting.admitted
+            waiting.seen, waiting.terms = seen, self._terms(seen)
+        return None if waiting.terms is None else seen
+
+    def _terms(self, view: RequestView) -> Terms | None:
+        """Return on what terms a request is admitted, on the grid; None if it is not."""
+        terms = self.policies.admission.admits(view)
+        if terms is None or terms is NO_TERMS:
+            return terms
+        if not isinstance(terms, Terms) or not (
+            terms.lifetime_h > 0.0 and terms.pause_h >= 0.0 and 0.0 <= terms.setup_h < inf
+        ):
+            raise EngineError(
+                "an admission policy gave impossible terms",
+                "policy.admission",
+                "Terms with a lifetime above 0 h and no negative or unending time, or None",
+                terms,
+            )
+        return Terms._make(h if h == inf else to_grid_h(h) for h in terms)
 
     def _view(self, request: int, shape: Shape, today: date) -> RequestView:
         """Return a request for so much as policies see it now."""
         script, user = self.script, self.script.user[request]
-        held_in = self.held_in[user]  # another tuple whenever what the user holds has changed
+        held_in = self.held_in[user]
         if held_in is None:
-            held = self.held[user]
-            held_in = self.held_in[user] = tuple([d.pool for d in held]) if held else ()
+            held_in = self.held_in[user] = tuple([d.pool for d in self.held[user].values()])
         return RequestView._make(  # quicker than by the class
             (
                 user,
@@ -229,7 +258,7 @@ class Deployments:
         spot = pool.take(group, waiting.shape)
         self.gpus_held[waiting.user] += waiting.shape[0]
         if self.switching is not None:
-            up_h = self.switching.wanted(pool, spot.node)
+            up_h = self.switching.wanted(pool, spot[0])
             if up_h > self.loop.now_h:
                 self.booting[pool.name][waiting] = spot
                 waiting.timer = self.loop.at(up_h, CAPACITY, self._booted, waiting, pool, spot)
@@ -242,22 +271,24 @@ class Deployments:
         self._run(waiting, pool, spot)
 
     def _run(self, waiting: Waiting, pool: PoolState, spot: Spot) -> None:
-        gpus, cores, ram_gb = waiting.shape
+        (node, gpu), (gpus, cores, ram_gb) = spot, waiting.shape
         deployment = Deployment(
             self._name(waiting),
             waiting.user,
             pool.name,
-            spot.node,
+            node,
             gpus,
             cores,
             ram_gb,
             waiting.requested_h,
             self.loop.now_h,
             waiting.slowdown,
-            spot.gpu,
+            gpu,
         )
+        if waiting.terms is not None and waiting.terms is not NO_TERMS:
+            deployment.terms = waiting.terms
         self.logs.deployments.append(deployment)
-        self.held[waiting.user].append(deployment)
+        self.held[waiting.user][deployment.name] = deployment
         self.held_in[waiting.user] = None
         self.running[pool.name][deployment.name] = deployment
         self._work(deployment, waiting.request, waiting.first, waiting.setup_h)
@@ -273,35 +304,32 @@ class Deployments:
             end_h = begin_h + before_h[-1] + burst_h[-1] - before_h[first]
         elif first:
             end_h -= float(self.requests.before_h[self.requests.burst_first[request] + first])
-        deployment.segments.append(Segment(request, first, begin_h, end_h))
-        if self.watch is not None:
-            taken = self.watch.first_release(deployment, request, first, begin_h)
-            if taken is not None:
-                self.release_of[deployment.name] = self.loop.at(
-                    taken.at_h, RELEASE, self._take_away, deployment, taken
-                )
-                return
-        ended = Ended.FORGOTTEN if script.forgotten[request] else Ended.PROMPT
-        self.release_of[deployment.name] = self.loop.at(
-            end_h + script.tail_h[request], RELEASE, self._release, deployment, ended
-        )
+        done_h = self.endings.done_h(deployment, request, first) if self.endings.kept else 0.0
+        deployment.segments.append(Segment(request, first, begin_h, end_h - done_h, done_h))
+        ending, own_h = None, end_h - done_h + script.tail_h[request]
+        if self.endings.watch is not None or deployment.terms is not NO_TERMS:
+            ending = self.endings.first(deployment, own_h)
+        if ending is not None:
+            release = self.loop.at(ending.at_h, RELEASE, self._take_away, deployment, ending)
+        else:
+            ended = Ended.FORGOTTEN if script.forgotten[request] else Ended.PROMPT
+            release = self.loop.at(own_h, RELEASE, self._release, deployment, ended)
+        self.release_of[deployment.name] = release
 
     def _release(self, deployment: Deployment, ended: Ended) -> None:
         self._end(deployment, ended)
         self.serve_waiting()
 
-    def _take_away(self, deployment: Deployment, taken: TakenAway) -> None:
-        """Release a deployment because it was seen as idle; work that is left goes on elsewhere.
+    def _take_away(self, deployment: Deployment, ending: Ending) -> None:
+        """End a deployment by policy; work that is left goes on elsewhere.
 
         The user asks again when it was due, at the earliest after the pause that follows a kill.
+        He who runs a script looks at what it left during its pause, and then starts the next one.
         """
-        self._end(deployment, Ended.WARNED if taken.said.by_user else Ended.IDLE)
-        left = self._left_undone(deployment)
-        if left is not None and self.watch is not None:
-            request, burst, due_h = left
-            if due_h <= self.loop.now_h:
-                self.watch.lost(request, burst)
-            self._ask_again(deployment, request, burst, due_h, taken.said.setup_h)
+        self._end(deployment, ending.why)
+        left = self.endings.ended(deployment)
+        if left is not None:
+            self._ask_again(deployment, left, left.due_h, ending.setup_h)
         self.serve_waiting()
 
     def _end(self, deployment: Deployment, ended: Ended) -> None:
@@ -309,10 +337,10 @@ class Deployments:
         deployment.released_h, deployment.ended = self.loop.now_h, ended
         del self.release_of[deployment.name]
         del self.running[deployment.pool][deployment.name]
-        self.held[deployment.user].remove(deployment)
+        del self.held[deployment.user][deployment.name]
         self.held_in[deployment.user] = None
         shape = (deployment.gpus, deployment.cores, deployment.ram_gb)
-        spot = Spot(deployment.node, deployment.gpu)
+        spot = (deployment.node, deployment.gpu)
         self._free(deployment.user, deployment.pool, spot, shape)
 
     def _free(self, user: int, name: str, spot: Spot, shape: Shape) -> None:
@@ -320,8 +348,8 @@ class Deployments:
         pool = self.pools.named[name]
         self.gpus_held[user] -= shape[0]
         pool.give_back(spot, shape)
-        if self.switching is not None and pool.is_empty(spot.node):
-            self.switching.emptied(pool, spot.node)
+        if self.switching is not None and pool.is_empty(spot[0]):
+            self.switching.emptied(pool, spot[0])
         for waiting in self.room.released_by(user):
             self.room.join(waiting)
 
@@ -333,10 +361,9 @@ class Deployments:
         for deployment in list(self.running[name].values()):
             self.loop.cancel(self.release_of[deployment.name])
             self._end(deployment, ended)
-            left = self._left_undone(deployment)
+            left = self.endings.ended(deployment)
             if left is not None:
-                request, burst, _ = left
-                self._ask_again(deployment, request, burst)
+                self._ask_again(deployment, left)
         booting, self.booting[name] = self.booting[name], {}
         for waiting, spot in booting.items():
             self.loop.cancel(waiting.timer)
@@ -345,40 +372,14 @@ class Deployments:
             self._free(waiting.user, name, spot, waiting.shape)
         self.serve_waiting()
 
-    def _left_undone(self, deployment: Deployment) -> tuple[int, int, float] | None:
-        """Cut the work in a deployment off now.
-
-        Returns:
-            The request, its first burst that is left, and when that was due or begun (h); None if
-            all work is done.
-        """
-        segment, now = deployment.segments[-1], self.loop.now_h
-        if segment.end_h <= now:
-            return None
-        request = segment.request
-        before_h, burst_h, gap_h = course_of(self.requests, request, deployment.slowdown)
-        origin = segment.start_h - before_h[segment.first]
-        left = segment.first
-        while left < len(burst_h) and origin + before_h[left] + burst_h[left] <= now:
-            left += 1
-        cut = origin + before_h[left]
-        deployment.lost_h = max(0.0, now - cut)
-        in_gap = cut >= now and left > segment.first
-        segment.end_h = cut - gap_h[left - 1] if in_gap else now
-        return request, left, cut
-
     def _ask_again(
-        self,
-        deployment: Deployment,
-        request: int,
-        burst: int,
-        due_h: float = 0.0,
-        setup_h: float = 0.0,
+        self, deployment: Deployment, left: Left, due_h: float = 0.0, setup_h: float = 0.0
     ) -> None:
         """Let a request come back for what is left, after a pause and not before it was due."""
         part = int(deployment.name.rsplit(".", 1)[1]) + 1
-        again_h = max(self.loop.now_h + self.script.restart_h[request], due_h)
-        self.loop.at(again_h, ARRIVAL, self._ask, request, burst, part, setup_h)
+        pause_h = 0.0 if deployment.ended is Ended.SCRIPT else self.script.restart_h[left.request]
+        again_h = max(self.loop.now_h + pause_h, due_h)
+        self.loop.at(again_h, ARRIVAL, self._ask, left.request, left.burst, part, setup_h)
 
     def finish(self) -> None:
         """Log what still runs at the horizon as such."""

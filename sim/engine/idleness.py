@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from math import isfinite
 from typing import NamedTuple
 
-from sim.engine.logs import Deployment
+from sim.engine.logs import Deployment, Ended
 from sim.engine.script import Script
 from sim.errors import EngineError
 from sim.plan.world import Plan
@@ -14,11 +15,18 @@ from sim.timeline import ProjectCalendar
 from sim.units import to_grid_h
 
 
-class TakenAway(NamedTuple):
-    """A release to come, and what the policy said of it."""
+class Ending(NamedTuple):
+    """An end to come that is not the user's own release.
+
+    Args:
+        at_h: When, h.
+        why: Why.
+        setup_h: What the user needs in the next deployment before work that is left goes on, h.
+    """
 
     at_h: float
-    said: IdleRelease
+    why: Ended
+    setup_h: float
 
 
 class Watch:
@@ -31,75 +39,76 @@ class Watch:
         plan: The replicate's plan.
         script: Its requests.
         calendar: For the day.
+        spared: Bursts that are not asked about, by request and number.
     """
 
     def __init__(
-        self, policy: IdlePolicy, plan: Plan, script: Script, calendar: ProjectCalendar
+        self,
+        policy: IdlePolicy,
+        plan: Plan,
+        script: Script,
+        calendar: ProjectCalendar,
+        spared: Container[tuple[int, int]],
     ) -> None:
         """Draw what the policy may need."""
         self.policy, self.shortest_h = policy, policy.shortest_h
         self.from_h = calendar.hours_at(policy.from_day)
-        self.calendar, self.tail_h, self.work_h = calendar, script.tail_h, script.work_h
+        self.calendar, self.tail_h, self.spared = calendar, script.tail_h, spared
         requests, draws = plan.requests, plan.idleness()
         self.burst_first = requests.burst_first.tolist()
         self.burst_count = requests.burst_count.tolist()
         self.burst_h, self.gap_h = requests.burst_h.tolist(), requests.gap_h.tolist()
-        self.exempt = draws.exempt.tolist()
+        self.exempt, self.games = draws.exempt.tolist(), draws.games.tolist()
         self.detector = draws.detector.data  # few are looked at: no lists of all
         self.reaction = draws.reaction.data
-        self._lost: set[int] = set()
+        self.interruptions = [0] * len(plan.users)
 
-    def first_release(
-        self, deployment: Deployment, request: int, first: int, begin_h: float
-    ) -> TakenAway | None:
-        """Return the first release of a deployment in which work begins, if there is one.
+    def first_release(self, deployment: Deployment, until_h: float) -> Ending | None:
+        """Return the first release before `until_h` of a deployment in which work begins, if any.
 
         Args:
-            deployment: The deployment.
-            request: Index of the request that is worked on.
-            first: Its first burst that is left.
-            begin_h: When that begins, h.
+            deployment: The deployment; its last segment is the work.
+            until_h: When it ends without the policy, h.
         """
-        at_h, start, slowdown = begin_h, self.burst_first[request], deployment.slowdown
-        most_h = self.work_h[request] * slowdown + self.tail_h[request]
-        if begin_h + most_h <= self.from_h:
+        if until_h <= self.from_h:
             return None
-        last = start + self.burst_count[request] - 1
-        for burst in range(start + first, last + 1):
-            after_h = self.tail_h[request] if burst == last else self.gap_h[burst]
+        work, slowdown = deployment.segments[-1], deployment.slowdown
+        at_h, start = work.start_h - work.done_h, self.burst_first[work.request]
+        last = start + self.burst_count[work.request] - 1
+        for burst in range(start + work.first, last + 1):
+            after_h = self.tail_h[work.request] if burst == last else self.gap_h[burst]
             burst_h = self.burst_h[burst]
             if slowdown != 1.0:
                 burst_h = to_grid_h(burst_h * slowdown)
             for computing, length_h in ((True, burst_h), (False, after_h)):
-                until_h = at_h + length_h
-                asks = length_h > self.shortest_h and until_h > self.from_h
-                if asks and not (computing and burst in self._lost):
+                end_h = at_h + length_h
+                asks = length_h > self.shortest_h and end_h > self.from_h and at_h < until_h
+                if asks and not (computing and (work.request, burst - start) in self.spared):
                     said = self._asked(deployment, burst, at_h, computing)
-                    if said is not None and said.after_h < length_h:
-                        return TakenAway(at_h + said.after_h, said)
-                at_h = until_h
+                    if said is not None and at_h + said.after_h < min(end_h, until_h):
+                        why = Ended.WARNED if said.by_user else Ended.IDLE
+                        return Ending(at_h + said.after_h, why, said.setup_h)
+                at_h = end_h
         return None
-
-    def lost(self, request: int, burst: int) -> None:
-        """Note that a burst was cut: it is not asked about again, so that all work ends."""
-        self._lost.add(self.burst_first[request] + burst)
 
     def _asked(
         self, deployment: Deployment, burst: int, at_h: float, computing: bool
     ) -> IdleRelease | None:
-        column = 0 if computing else 1
+        column, user = 0 if computing else 1, deployment.user
         said = self.policy.release(
             IdleView(
-                deployment.user,
+                user,
                 deployment.gpus,
                 deployment.cores,
                 self.calendar.day_at(at_h),
                 at_h % 24.0,
                 at_h - deployment.started_h,
                 computing,
-                self.exempt[deployment.user],
+                self.exempt[user],
                 self.detector[burst, column],
                 self.reaction[burst, column],
+                self.interruptions[user],
+                self.games[user],
             )
         )
         if said is None:

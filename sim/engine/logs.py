@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from sim.policies.base import NO_TERMS, Terms
+
 QUANTILES = (0.5, 0.95, 0.99)
 
 
@@ -17,6 +19,8 @@ class Ended(Enum):
     CLOSED = "pool closed"
     IDLE = "released as idle"
     WARNED = "released after a warning"
+    LIFETIME = "maximum lifetime reached"
+    SCRIPT = "script ended"
     HORIZON = "still running at the horizon"
 
 
@@ -27,14 +31,16 @@ class Segment:
     Args:
         request: Index of the request.
         first: Number of its first burst played here.
-        start_h: When that burst started, h.
+        start_h: When that burst started, or went on, h.
         end_h: When computing ended here (the last burst's end, or the cut).
+        done_h: What of the first burst had been computed before and was kept, h.
     """
 
     request: int
     first: int
     start_h: float
     end_h: float
+    done_h: float = 0.0
 
 
 @dataclass(slots=True)
@@ -56,6 +62,7 @@ class Deployment:
         released_h: When it was released, None while it is held.
         ended: Why it was released, None while it is held.
         lost_h: Hours spent on a burst that was cut and is done again elsewhere.
+        terms: On what terms it was admitted. Not compared: what was agreed, not what happened.
     """
 
     name: str
@@ -73,6 +80,7 @@ class Deployment:
     released_h: float | None = None
     ended: Ended | None = None
     lost_h: float = 0.0
+    terms: Terms = field(default=NO_TERMS, compare=False)
 
     @property
     def last_active_h(self) -> float:

@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heapreplace
 
 from sim.engine.loop import Action
 from sim.engine.pools import Shape
-from sim.policies.base import RequestView
+from sim.policies.base import RequestView, Terms
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +24,8 @@ class Waiting:
         order: Running number in the waiting room.
         user: Index of the user.
         shape: What it needs; a part of a GPU if it is to share one.
-        admitted: What admission saw when it admitted the request last; None if it did not.
+        seen: What admission saw when it was asked last.
+        terms: What it said; None to let the request wait.
         timer: The end of its patience.
         setup_h: What its user needs in the deployment before work begins, h.
         slowdown: How many times as long its computing will take.
@@ -38,7 +39,8 @@ class Waiting:
     user: int
     shape: Shape
     order: int = 0
-    admitted: RequestView | None = None
+    seen: RequestView | None = None
+    terms: Terms | None = None
     timer: Action | None = None
     setup_h: float = 0.0
     slowdown: float = 1.0

@@ -21,11 +21,13 @@ class IdleDraws:
         detector: What a detector takes each burst, and the pause or tail after it, for; shape
             (bursts, 2).
         reaction: What the user does if warned during it, same shape.
+        games: Whether a user who is interrupted again and again deceives the detector, one a user.
     """
 
     exempt: FloatArray
     detector: FloatArray
     reaction: FloatArray
+    games: FloatArray
 
 
 def draw_idleness(streams: Streams, paths: Sequence[str], requests: Requests) -> IdleDraws:
@@ -46,8 +48,12 @@ def draw_idleness(streams: Streams, paths: Sequence[str], requests: Requests) ->
         ]
         return np.concatenate([np.empty((0, 2)), *drawn])
 
+    def of_users(decision: str) -> FloatArray:
+        return np.array([streams.stream(path, decision).random() for path in paths])
+
     return IdleDraws(
-        exempt=np.array([streams.stream(path, "idle_exempt").random() for path in paths]),
+        exempt=of_users("idle_exempt"),
         detector=of_bursts("idle_detector"),
         reaction=of_bursts("idle_reaction"),
+        games=of_users("idle_games"),
     )

@@ -7,7 +7,7 @@ from datetime import date
 
 from sim.errors import ConfigError
 from sim.policies.base import IdleRelease, IdleView
-from sim.ranges import Fraction, NonNegative
+from sim.ranges import AtLeastOne, Fraction, NonNegative
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class AutoRelease:
         releases_frac: Probability that a warned user who does not compute releases at once.
         keeps_frac: Probability that a warned user makes sure that the deployment is kept for as
             long as the stretch lasts. With `releases_frac` at most 1.
+        games_frac: Probability that a user who was interrupted `games_after` times keeps the
+            detector busy from then on (keep-alive scripts): his idle stretches are seen as
+            computing.
+        games_after: Interruptions until then; releases that follow a warning of his own do not
+            count.
         setup_h: Time that is lost in the next deployment before work goes on, h.
         from_day: First day, UTC.
     """
@@ -43,6 +48,8 @@ class AutoRelease:
     mistaken_frac: Fraction
     releases_frac: Fraction
     keeps_frac: Fraction
+    games_frac: Fraction
+    games_after: AtLeastOne
     setup_h: NonNegative
     from_day: date
 
@@ -70,6 +77,8 @@ class AutoRelease:
     def release(self, idle: IdleView) -> IdleRelease | None:
         """Return when the measured idleness is reached, or the warning that a user follows."""
         if idle.gpus == 0 or idle.exempt_draw < self.exempt_frac:
+            return None
+        if idle.interruptions >= self.games_after and idle.games_draw < self.games_frac:
             return None
         wrong = idle.detector_draw < (self.mistaken_frac if idle.computing else self.missed_frac)
         if wrong != idle.computing:

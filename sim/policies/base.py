@@ -56,15 +56,20 @@ class Terms(NamedTuple):
     """On what terms a request is admitted; the default is for as long as the user likes.
 
     Args:
-        lifetime_h: How long a deployment may be held at most, h; what work is left asks again.
-        pause_h: A batch job: it ends at the first pause longer than this, h, and what is left
-            comes back as a new job when it is due.
+        lifetime_h: How long a deployment may be held at most, h, above 0; work that is left asks
+            again. A burst that is cut is lost the first time; from then on what was computed of it
+            is kept (its user has begun to write checkpoints: assumed), so that all work ends.
+        pause_h: If finite, a batch job: it ends at the first pause longer than this, h, or with
+            its work, nobody re-uses it, and what is left comes back as a new job when it is due.
         setup_h: What the user needs in the next deployment before work that was left goes on, h.
     """
 
     lifetime_h: float = inf
     pause_h: float = inf
     setup_h: float = 0.0
+
+
+NO_TERMS = Terms()
 
 
 class Share(NamedTuple):
@@ -187,6 +192,10 @@ class IdleView(NamedTuple):
         exempt_draw: Whether the user is exempt; one draw a user.
         detector_draw: What the detector takes the stretch for.
         reaction_draw: What the user does when warned.
+        interruptions: How often the user's deployments had been released as idle, other than by
+            himself after a warning, when the work began to which the stretch belongs.
+        games_draw: Whether a user who is interrupted again and again learns to deceive the
+            detector; one draw a user.
     """
 
     user: int
@@ -199,6 +208,8 @@ class IdleView(NamedTuple):
     exempt_draw: float
     detector_draw: float
     reaction_draw: float
+    interruptions: int = 0
+    games_draw: float = 0.0
 
 
 class IdleRelease(NamedTuple):
@@ -217,10 +228,13 @@ class IdleRelease(NamedTuple):
 
 @runtime_checkable
 class AdmissionPolicy(Protocol):
-    """Decides whether a request may start now."""
+    """Decides whether a request may start now, and on what terms."""
 
-    def admits(self, request: RequestView) -> bool:
-        """Return whether the request may start; if not, it waits until its user releases."""
+    def admits(self, request: RequestView) -> Terms | None:
+        """Return on what terms the request may start; None: it waits until its user releases.
+
+        Terms are those of the day on which a deployment starts, and stay with it.
+        """
         ...
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from sim.errors import ConfigError
-from sim.policies.base import RequestView
+from sim.policies.base import NO_TERMS, RequestView, Terms
+from sim.ranges import AtLeastOne
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class GpuQuota:
         since: First day on which the quota applies, UTC.
     """
 
-    gpus_per_user: int
+    gpus_per_user: AtLeastOne  # says where a quota inside another policy is impossible
     since: date
 
     def __post_init__(self) -> None:
@@ -33,8 +34,8 @@ class GpuQuota:
                 self.gpus_per_user,
             )
 
-    def admits(self, request: RequestView) -> bool:
-        """Return whether the user stays within the quota."""
+    def admits(self, request: RequestView) -> Terms | None:
+        """Return no terms if the user stays within the quota."""
         if request.gpus == 0 or request.day < self.since:
-            return True
-        return request.gpus_held + request.gpus <= self.gpus_per_user
+            return NO_TERMS
+        return NO_TERMS if request.gpus_held + request.gpus <= self.gpus_per_user else None

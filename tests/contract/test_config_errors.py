@@ -153,7 +153,7 @@ def test_missing_entry_is_named(path: str, where: str) -> None:
     [
         ("admission/gpus", 3, "policy.admission.gpus", "did you mean 'gpus_per_user'?"),
         ("admission/gpus_per_user", "two", "policy.admission.gpus_per_user", "integer, got 'two'"),
-        ("admission/gpus_per_user", 0, "policy.admission.gpus_per_user", "at least 1 GPU"),
+        ("admission/gpus_per_user", 0, "policy.admission.gpus_per_user", "or equal to 1"),
         ("admission/since", 5, "policy.admission.since", "date"),
         ("admission/_target_", "sim.policies.gpu_quota.Quota", "policy.admission._target_", "got"),
         ("admission/_target_", "GpuQuota", "policy.admission._target_", "module.Class"),

@@ -26,6 +26,7 @@ from sim.policies.base import (
     RequestView,
     Share,
     SwitchOff,
+    Terms,
 )
 from sim.policies.give_back import GiveBack
 from sim.policies.gpu_fractions import GpuFractions
@@ -43,7 +44,7 @@ FILES = sorted(FOLDER.glob("*/*.yaml"))
 KINDS = ("admission", "placement", "idle", "nodes", "serving")
 ASKED = [f for f in FILES if f.parent.name in KINDS]
 DEFAULT = policies_data(admission="none", placement="first_fit")
-STRICT = AutoRelease(24.0, 4.0, 0.0, 0.1, 0.2, 0.3, 0.5, 0.1, 0.5, date(2024, 6, 1))
+STRICT = AutoRelease(24.0, 4.0, 0.0, 0.1, 0.2, 0.3, 0.5, 0.1, 0.0, 1, 0.5, date(2024, 6, 1))
 
 
 def _request(gpus: int = 1, held: int = 0, day: date = date(2024, 6, 1), draw: float = 0.5):
@@ -107,7 +108,7 @@ def test_policy_is_frozen_deterministic_and_picklable(file) -> None:
         assert all(a in (1, 2) for a in answers)
         assert policy.place(_request(), [_pool("a", fits=False)]) is None
     elif kind == "admission":
-        assert all(isinstance(a, bool) for a in answers)
+        assert all(a is None or isinstance(a, Terms) for a in answers)
     elif kind == "nodes":
         said = [h for a in answers if a is not None for h in a]
         assert all(isfinite(h) and h >= 0.0 for h in said)

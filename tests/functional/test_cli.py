@@ -53,7 +53,7 @@ def _refused(capsys, here: Path, *arguments: str) -> str:
         (["run", "federation=tinny"], "did you mean 'tiny'"),
         (["run", "federation=./nowhere/at/all"], "no such file"),
         (["run", "federation=tiny", "policy/placement=first"], "policy/placement"),
-        (["run", "federation=tiny", "policy.admission.gpus_per_user=0"], "at least 1 GPU"),
+        (["run", "federation=tiny", "policy.admission.gpus_per_user=0"], "or equal to 1"),
         (["run", "federation=tiny", "+policy.admission.gpu=3"], "gpus_per_user"),
         (["run", "federation=tiny", "policy/idle=auto_release", "policy.idle.idle_h=0"], "0.1 h"),
         (["run", "federation=tiny", "a b"], "override"),

@@ -84,6 +84,8 @@ RULES = st.builds(
     mistaken_frac=st.just(0.0),
     releases_frac=st.floats(0.0, 0.5),
     keeps_frac=st.floats(0.0, 0.5),
+    games_frac=st.just(0.0),  # who is interrupted more often would game sooner
+    games_after=st.just(1),
     setup_h=st.just(0.0),
     from_day=st.sampled_from([date(2024, 1, 1), date(2024, 6, 15)]),
 )
@@ -109,7 +111,9 @@ def test_blind_detector_equals_never(
     federation: Federation, releases_frac: float, setup_h: float
 ) -> None:
     """A detector that takes everything for computing would release something."""
-    blind = AutoRelease(1.0, 0.5, 0.0, 0.0, 1.0, 0.0, releases_frac, 0.0, setup_h, date(2024, 1, 1))
+    blind = AutoRelease(
+        1.0, 0.5, 0.0, 0.0, 1.0, 0.0, releases_frac, 0.0, 0.0, 1, setup_h, date(2024, 1, 1)
+    )
     assert _played(federation, blind).logs == _played(federation, NeverRelease()).logs
     seeing = replace(blind, missed_frac=nextafter(0.5, 0.0))
     assert _played(federation, seeing).logs != _played(federation, NeverRelease()).logs
@@ -123,7 +127,7 @@ def test_mistakes_cost_hours_and_every_burst_is_finished(
     """Work that a mistaken detector cut off would be lost for good, or cut again for ever."""
     federation = with_value(federation, "demand.patience_h", 1e6)
     rule = AutoRelease(
-        0.5, 0.0, 0.0, 0.0, 0.0, mistaken_frac, 0.0, 0.0, setup_h, date(2024, 1, 1)
+        0.5, 0.0, 0.0, 0.0, 0.0, mistaken_frac, 0.0, 0.0, 0.0, 1, setup_h, date(2024, 1, 1)
     )
     result = _played(federation, rule)
     lost = [d for d in result.logs.deployments if d.lost_h > 0.0]

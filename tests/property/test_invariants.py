@@ -22,12 +22,14 @@ from sim.paths import with_value
 from sim.policies.anti_affinity import AntiAffinity
 from sim.policies.as_configured import AsConfigured
 from sim.policies.auto_release import AutoRelease
+from sim.policies.batch_mode import BatchMode
 from sim.policies.first_fit import FirstFit
 from sim.policies.give_back import GiveBack
 from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.home_with_failover import HomeWithFailover
 from sim.policies.least_loaded import LeastLoaded
+from sim.policies.maximum_lifetime import MaximumLifetime
 from sim.policies.never_release import NeverRelease
 from sim.policies.no_education import NoEducation
 from sim.policies.open_admission import OpenAdmission
@@ -93,16 +95,27 @@ def federations(draw: st.DrawFn) -> Federation:
     return federation
 
 
+QUOTAS = st.builds(GpuQuota, st.integers(1, 4), st.just(QUOTA_SINCE))
+WITHIN = st.one_of(st.none(), QUOTAS)
 ADMISSIONS = st.one_of(
-    st.just(OpenAdmission()), st.builds(GpuQuota, st.integers(1, 4), st.just(QUOTA_SINCE))
-)
+    st.just(OpenAdmission()),
+    QUOTAS,
+    st.builds(
+        MaximumLifetime, st.floats(1.0, 100.0), st.floats(0.0, 0.9), st.booleans(),
+        st.just(QUOTA_SINCE), WITHIN,
+    ),
+    st.builds(
+        BatchMode, st.floats(0.0, 1.0), st.just(()), st.floats(0.0, 2.0), st.floats(0.0, 2.0),
+        st.just(QUOTA_SINCE), WITHIN,
+    ),
+)  # fmt: skip
 PLACEMENTS = st.sampled_from([FirstFit(), LeastLoaded(), HomeWithFailover(), AntiAffinity()])
 HOURS, SHARES = st.floats(0.0, 4.0), st.floats(0.0, 0.5)
 IDLE = st.one_of(
     st.just(NeverRelease()),
     st.builds(
         AutoRelease, st.floats(4.5, 40.0), HOURS, HOURS, SHARES, SHARES,
-        st.floats(0.0, 1.0), SHARES, SHARES, HOURS, st.just(QUOTA_SINCE),
+        st.floats(0.0, 1.0), SHARES, SHARES, SHARES, st.integers(1, 3), HOURS, st.just(QUOTA_SINCE),
     ),
 )  # fmt: skip
 BOOT_H = 30.0  # the longest boot
@@ -269,7 +282,7 @@ def test_hours_are_conserved(spec: RunSpec) -> None:
 @given(RUNS)
 def test_quota_binds_after_its_date(spec: RunSpec) -> None:
     """A user would get a GPU that takes him above the quota."""
-    quota = spec.policies.admission
+    quota = getattr(spec.policies.admission, "quota", spec.policies.admission)
     if not isinstance(quota, GpuQuota):
         return
     since_h = spec.federation.calendar.hours_at(quota.since)

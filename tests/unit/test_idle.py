@@ -15,7 +15,7 @@ from sim.policies.auto_release import AutoRelease
 from sim.policies.base import IdleRelease, IdleView
 from tests.worlds_by_hand import FREE, START, Ask, federation, played, pool, story
 
-RULE = AutoRelease(2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, START)
+RULE = AutoRelease(2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1, 0.0, START)
 ON, PROMPT, LATE = "on pool", "released promptly", "released late"
 IDLE, WARNED = "released as idle", "released after a warning"
 

@@ -21,7 +21,7 @@ from tests.worlds_by_hand import FREE, START, Ask, federation, plan, played, poo
 
 HALVES = GpuFractions(2, 0.5, (), 2.0, START)
 WHOLE = 0.5  # a draw that is not shared
-IDLE = AutoRelease(3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, START)
+IDLE = AutoRelease(3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1, 0.0, START)
 ON, PROMPT = "on pool", "released promptly"
 
 

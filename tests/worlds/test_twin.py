@@ -86,7 +86,7 @@ def test_twin_agrees_when_idle_deployments_are_released(
 ) -> None:
     """Looking ahead for the first release would not find what asking at each pause finds."""
     crowded = _crowded(replace(tiny, growth=replace(tiny.growth, law=law)))
-    strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.75, date(2024, 2, 1))
+    strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.4, 2, 0.75, date(2024, 2, 1))
     found = _agree(crowded, replace(policies, idle=strict), replicate)
     assert min(found[what] for what in ("IDLE", "WARNED", "FORGOTTEN", "OUTAGE", "lost")) > 10
     late = replace(strict, idle_h=24.0, warning_h=0.0, grace_h=30.0)
@@ -126,7 +126,7 @@ def test_twin_agrees_when_gpus_are_shared(
     )
     found = _agree(crowded, shared, replicate)
     assert min(found[w] for w in ("shared", "returned", "waited", "OUTAGE", "FORGOTTEN")) > 5
-    strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.75, date(2024, 2, 1))
+    strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.4, 2, 0.75, date(2024, 2, 1))
     found = _agree(crowded, replace(shared, idle=strict), replicate)
     assert min(found[what] for what in ("shared", "IDLE", "WARNED", "OUTAGE", "lost")) > 10
 

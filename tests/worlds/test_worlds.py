@@ -31,7 +31,7 @@ from sim.runner import RunResult, RunSpec, run_on, run_once
 
 QUARTERS = GpuFractions(4, 1.0, (), 1.5, date(2024, 2, 1))
 RAMP = PromptnessRamp(1.0, date(2024, 2, 1), date(2024, 3, 1))
-STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.5, date(2024, 2, 1))
+STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.3, 2, 0.5, date(2024, 2, 1))
 OFF_AT_ONCE = ScaleDown(0.0, 0.0, True, True, date(2024, 2, 1))
 SCALED = ScaleDown(0.5, 0.25, True, True, date(2024, 2, 1))
 WARM = TunedServing(1, 2, 900.0, 2, True, date(2024, 6, 1))
