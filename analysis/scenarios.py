@@ -14,7 +14,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from analysis import own_policies
-from analysis.calibration.priors import Prior
+from analysis.calibration.priors import value_at_z
 from analysis.federations import plain, read_yaml
 from sim.config import build
 from sim.errors import ConfigError
@@ -76,8 +76,7 @@ class Uncertain:
 
     def value(self, z: float) -> float:
         """Turn standard normal z into a value in `unit`."""
-        prior = Prior(("-",), self.distribution, self.median, self.sigma, self.unit, self.source)
-        return float(prior.value(z))
+        return float(value_at_z(self.distribution, self.median, self.sigma, z))
 
 
 @dataclass(frozen=True)

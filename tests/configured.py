@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from omegaconf import OmegaConf
 
 from sim.config import build_federation, build_policies
 from sim.entities import Federation
+from sim.paths import with_value
 from sim.policies.base import Policies
+from sim.runner import RunResult
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,3 +50,24 @@ def policies_data(**others: str) -> dict[str, dict[str, Any]]:
 def policies(**others: str) -> Policies:
     """Return the shipped choice of policies, or `others` by kind."""
     return build_policies(policies_data(**others))
+
+
+def roomy(federation: Federation) -> Federation:
+    """Return the federation with so many nodes that nobody ever waits, and no pool is ever out."""
+    for name in federation.pools:
+        path = f"pools.{name}"
+        for field, value in (("nodes_first", 80), ("nodes_top", 80.0), ("outages_per_year", 0.0)):
+            federation = with_value(federation, f"{path}.{field}", value)
+        federation = with_value(federation, f"{path}.outages", ())
+    return federation
+
+
+def assert_same(a: RunResult, b: RunResult) -> None:
+    """Hold two results to the same bits."""
+    assert np.array_equal(a.usage.quantity, b.usage.quantity)
+    for table in ("usage_frame", "deployments_frame", "serving_frame"):
+        pd.testing.assert_frame_equal(
+            getattr(a, table)(), getattr(b, table)(), check_exact=True, obj=table
+        )
+    assert a.logs == b.logs
+    assert a.summary() == b.summary()

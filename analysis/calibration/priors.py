@@ -49,9 +49,7 @@ class Prior:
 
     def value(self, z: float | FloatArray) -> Any:
         """Turn standard normal z into a value in `unit`, same shape."""
-        if self.distribution == "logitnormal":
-            return expit(logit(self.median) + self.sigma * np.asarray(z))
-        return self.median * np.exp(self.sigma * np.asarray(z))
+        return value_at_z(self.distribution, self.median, self.sigma, z)
 
 
     def z(self, value: FloatArray) -> FloatArray:
@@ -59,6 +57,13 @@ class Prior:
         if self.distribution == "logitnormal":
             return np.asarray((logit(value) - logit(self.median)) / self.sigma)
         return np.asarray(np.log(np.asarray(value) / self.median) / self.sigma)
+
+
+def value_at_z(distribution: str, median: float, sigma: float, z: float | FloatArray) -> Any:
+    """Turn standard normal z into values of a `lognormal` or `logitnormal`, same shape."""
+    if distribution == "logitnormal":
+        return expit(logit(median) + sigma * np.asarray(z))
+    return median * np.exp(sigma * np.asarray(z))
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,11 @@ from analysis.paired.estimates import (
     rank_correlation,
     regrets,
 )
-from analysis.paired.results import Played, Results, described, filled
+from analysis.paired.results import SPREAD, Played, Results, columns, described, filled
 from analysis.paired.tables import BETTER, FRONT, PAIRING, PRECISION, PRICES, REGRET, SENSITIVITY
 from sim.units import FloatArray
 
 SAVED = ("allocated", "provisioned")  # ledgers whose GPU-h a policy may save
-SPREAD = ("mean", "p05", "p50", "p95")
 
 
 def deciding(
@@ -43,11 +42,6 @@ def deciding(
     return {table.file: filled(table, parts) for table, parts in tables.items()}
 
 
-def _columns(names: tuple[str, ...], rows: list[tuple]) -> dict[str, list]:
-    columns = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in names]
-    return dict(zip(names, columns, strict=True))
-
-
 def _better(results: Results) -> list[dict[str, Any]]:
     parts = []
     for played, name, mine, sample in results.each():
@@ -59,7 +53,7 @@ def _better(results: Results) -> list[dict[str, Any]]:
                 rows.append((criterion.name, played.variants[a], played.variants[b], *found))
         head = {"idle": played.idle, "hypothesis": name}
         names = ("criterion", "a", "b", "probability", "tied")
-        parts.append(head | _columns(names, rows))
+        parts.append(head | columns(names, rows))
     return parts
 
 
@@ -141,7 +135,7 @@ def _sensitivity(results: Results) -> list[dict[str, Any]]:
                     found = rank_correlation(values[known], by_draw[known])
                     rows.append((ledger, variant, name, *found, int(known.sum())))
         names = ("ledger", "variant", "parameter", "correlation", "p05", "p95", "draws")
-        parts.append({"idle": played.idle} | _columns(names, rows))
+        parts.append({"idle": played.idle} | columns(names, rows))
     return parts
 
 
@@ -174,7 +168,7 @@ def _pairing(results: Results) -> list[dict[str, Any]]:
                         names = (played.variants[a], played.variants[b])
                         rows.append((criterion.name, *names, pair, basis, *found))
         names = ("criterion", "a", "b", "pair", "basis", "unpaired", "paired", "ratio")
-        parts.append({"idle": played.idle} | _columns(names, rows))
+        parts.append({"idle": played.idle} | columns(names, rows))
     return parts
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.frames import headline_hypothesis, require
+from analysis.paired.keeping import ALL
 
-ALL = "all"  # sites together
 LEDGERS = ("allocated", "provisioned")
 QUANTILES = ["p05", "p50", "p95"]
 KEYS = ["idle", "hypothesis", "variant"]

@@ -28,7 +28,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from analysis.calibration.priors import Prior, quantile_to_z
+from analysis.calibration.priors import quantile_to_z, value_at_z
 from sim.entities import Demand, Federation
 from sim.errors import ConfigError, EngineError
 from sim.plan.requests import MAX_GAP_H
@@ -63,8 +63,8 @@ class IdlePrior:
     def share(self, seed: int, name: str, draw: str) -> float:
         """Draw the idle share of a posterior draw, from a stream named by prior and draw."""
         u = Streams(seed).stream(f"idle_prior/{name}/{draw}", "share").random()
-        prior = Prior(("-",), "logitnormal", self.median, self.sigma, "share", self.source)
-        return float(prior.value(quantile_to_z(np.array(u))))
+        z = quantile_to_z(np.array(u))
+        return float(value_at_z("logitnormal", self.median, self.sigma, z))
 
 
 @dataclass(frozen=True)

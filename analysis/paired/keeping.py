@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.paired.criteria import NAMES
 from analysis.serving_tables import KeepServing
 from sim.engine.logs import QUANTILES, Deployment, Ended, ServedMonth
-from sim.engine.script import course_of
+from sim.engine.script import length_h
 from sim.runner import RunResult
 from sim.serving.kernel.outcome import Outcome
 from sim.ticks import TICKS_PER_H
@@ -190,7 +190,6 @@ def work_left(result: RunResult, deployments: Sequence[Deployment]) -> np.ndarra
             found.append(False)
             continue
         work = taken.segments[-1]
-        before_h, burst_h, _ = course_of(r, work.request, taken.slowdown)
-        length_h = before_h[-1] + burst_h[-1] - before_h[work.first]
-        found.append(work.end_h < work.start_h - work.done_h + length_h)
+        whole_h = length_h(r, work.request, work.first, taken.slowdown)
+        found.append(work.end_h < work.start_h - work.done_h + whole_h)
     return np.array(found, dtype=bool)

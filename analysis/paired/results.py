@@ -21,6 +21,7 @@ from sim.records import Table
 from sim.units import LEDGERS, FloatArray, IntArray
 
 LEVELS_OF = (0.05, 0.50, 0.95)
+SPREAD = ("mean", "p05", "p50", "p95")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +150,7 @@ def described(x: FloatArray, sample: Sample) -> dict[str, FloatArray]:
         known = ~np.isnan(flat[:, column])
         if known.any():
             found[:, column] = _five(flat[known, column], sample.where(known))
-    names = ("mean", "p05", "p50", "p95", "half_width")
-    return dict(zip(names, found.reshape(5, *x.shape[1:]), strict=True))
+    return dict(zip((*SPREAD, "half_width"), found.reshape(5, *x.shape[1:]), strict=True))
 
 
 def _five(x: FloatArray, sample: Sample) -> FloatArray:
@@ -164,6 +164,12 @@ def filled(table: Table, parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         return table.frame({c.name: [] for c in table.columns})
     whole = pd.concat(frames, ignore_index=True)
     return table.frame({name: whole[name] for name in whole})
+
+
+def columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """Turn rows into columns by name; none are columns without values."""
+    found = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in names]
+    return dict(zip(names, found, strict=True))
 
 
 def _length(part: Mapping[str, Any]) -> int:
@@ -231,9 +237,7 @@ def _drawn(results: Results) -> list[dict[str, Any]]:
             for name, value in (values | draw.uncertain).items():
                 rows.append((played.idle, draw.hypothesis, draw.number, name, value,
                              units.get(name, "share")))  # fmt: skip
-    names = [c.name for c in DRAWN.columns]
-    columns = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in names]
-    return [dict(zip(names, columns, strict=True))]
+    return [columns([c.name for c in DRAWN.columns], rows)]
 
 
 def _levels(results: Results) -> list[dict[str, Any]]:
@@ -292,7 +296,7 @@ def _monthly(results: Results) -> list[dict[str, Any]]:
                     {
                         "idle": played.idle, "hypothesis": name, "variant": variant,
                         "month": months, "ledger": ledger,
-                        **{k: found[k][:, at] for k in ("mean", "p05", "p50", "p95")},
+                        **{k: found[k][:, at] for k in SPREAD},
                     }
                 )  # fmt: skip
     return parts

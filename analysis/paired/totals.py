@@ -11,12 +11,11 @@ from analysis.federations import Case
 from analysis.frames import AVERAGED
 from analysis.hypotheses import targets
 from analysis.paired.estimates import Sample
-from analysis.paired.results import Played, Results, described, filled
+from analysis.paired.results import SPREAD, Played, Results, described, filled
 from analysis.paired.tables import WORLDS
 from sim.timeline import months_of
 from sim.units import LEDGERS, FloatArray
 
-SPREAD = ("mean", "p05", "p50", "p95")
 HELD, BUSY = LEDGERS.index("allocated"), LEDGERS.index("active")
 
 

@@ -12,7 +12,7 @@ from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
 from sim.engine.loop import ARRIVAL, CAPACITY, PATIENCE, RELEASE, Action, Loop
 from sim.engine.nodes import Switching
 from sim.engine.pools import Free, Offer, Pools, PoolState, Shape, Spot
-from sim.engine.script import course_of, script_of
+from sim.engine.script import length_h, script_of
 from sim.engine.sharing import shared
 from sim.engine.waiting import Waiting, WaitingRoom
 from sim.entities import Federation
@@ -300,8 +300,7 @@ class Deployments:
         script, begin_h = self.script, self.loop.now_h + setup_h
         end_h = begin_h + script.work_h[request]
         if deployment.slowdown != 1.0:
-            before_h, burst_h, _ = course_of(self.requests, request, deployment.slowdown)
-            end_h = begin_h + before_h[-1] + burst_h[-1] - before_h[first]
+            end_h = begin_h + length_h(self.requests, request, first, deployment.slowdown)
         elif first:
             end_h -= float(self.requests.before_h[self.requests.burst_first[request] + first])
         done_h = self.endings.done_h(deployment, request, first) if self.endings.kept else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from math import isfinite
+from math import inf
 from typing import NamedTuple
 
 from sim.engine.logs import Deployment, Ended
@@ -113,11 +113,11 @@ class Watch:
         )
         if said is None:
             return None
-        if not all(isfinite(h) and h >= 0.0 for h in (said.after_h, said.setup_h)):
+        if not (0.0 <= said.after_h < inf and 0.0 <= said.setup_h < inf):
             raise EngineError(
                 "an idle policy gave an impossible time",
                 "policy.idle",
                 "finite hours, not negative, or None",
                 tuple(said),
             )
-        return said._replace(after_h=to_grid_h(said.after_h), setup_h=to_grid_h(said.setup_h))
+        return IdleRelease(to_grid_h(said.after_h), said.by_user, to_grid_h(said.setup_h))

@@ -99,6 +99,12 @@ def _forget_frac(
     return np.array(found, dtype=np.float64)[of_request]
 
 
+def length_h(requests: Requests, request: int, first: int, slowdown: float) -> float:
+    """Return the time from the start of burst `first` of a request to the end of its last, h."""
+    before_h, burst_h, _ = course_of(requests, request, slowdown)
+    return before_h[-1] + burst_h[-1] - before_h[first]
+
+
 def course_of(
     requests: Requests, request: int, slowdown: float
 ) -> tuple[list[float], list[float], list[float]]:

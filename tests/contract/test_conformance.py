@@ -22,7 +22,7 @@ from sim.errors import ConfigError
 from sim.paths import value_at, with_value
 from sim.policies.base import Inert, NodesPolicy, NodeView, Policies, SwitchOff
 from sim.policies.plain import PLAIN
-from sim.runner import RunResult, RunSpec, run_once
+from sim.runner import RunSpec, run_once
 from tests import configured
 from tests.worlds_by_hand import Ask, federation, plan, play, pool
 
@@ -99,26 +99,9 @@ def _bytes(view: Any) -> bytes:
     return pickle.dumps(plain)
 
 
-def same(a: RunResult, b: RunResult) -> None:
-    """Hold two results to the same bits."""
-    assert np.array_equal(a.usage.quantity, b.usage.quantity)
-    assert a.logs == b.logs
-    assert a.summary() == b.summary()
-
-
 def crowded() -> Federation:
     """Return the tiny federation with users who do not all find room."""
     return with_value(TINY, "demand.requests_per_user_week", 8.0)
-
-
-def ample() -> Federation:
-    """Return the tiny federation where nobody waits, and no pool is ever out."""
-    roomy = TINY
-    for name in roomy.pools:
-        for field, value in (("nodes_first", 80), ("nodes_top", 80.0), ("outages_per_year", 0.0)):
-            roomy = with_value(roomy, f"pools.{name}.{field}", value)
-        roomy = with_value(roomy, f"pools.{name}.outages", ())
-    return roomy
 
 
 @each_policy
@@ -129,8 +112,9 @@ def test_asked_or_left_out_same_bits(file: Path) -> None:
     spec = RunSpec(crowded(), chosen, seed=3)
     watched = Watched(pickle.loads(pickle.dumps(getattr(chosen, kind))))
     result = run_once(spec)
-    same(result, run_once(replace(spec, policies=replace(chosen, **{kind: watched}))))
-    same(result, run_once(pickle.loads(pickle.dumps(spec))))
+    seen = replace(spec, policies=replace(chosen, **{kind: watched}))
+    configured.assert_same(result, run_once(seen))
+    configured.assert_same(result, run_once(pickle.loads(pickle.dumps(spec))))
 
 
 @each_policy
@@ -176,13 +160,13 @@ def test_from_a_day_after_the_horizon_changes_no_bit(file: Path) -> None:
     one, two = (
         run_once(RunSpec(crowded(), p, seed=3)) for p in (late, replace(PLAIN, **{kind: never}))
     )
-    same(one, two)
+    configured.assert_same(one, two)
 
 
 @each_policy
 def test_one_user_more_changes_nobody_else(file: Path) -> None:
     """What a policy does to one user would depend on who else there is, though there is room."""
-    before = ample()
+    before = configured.roomy(TINY)
     users = value_at(before, "use_cases.birds.users")
     after = with_value(before, "use_cases.birds.users", users + 1)
     chosen = policies(file.parent.name, parameters(file))

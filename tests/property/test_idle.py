@@ -33,17 +33,7 @@ BEHAVIOUR = {
 }
 
 
-def _roomy(federation: Federation) -> Federation:
-    """Return the federation with room for everybody, and without outages."""
-    for name in federation.pools:
-        path = f"pools.{name}"
-        for field, value in (("nodes_first", 60), ("nodes_top", 60.0), ("outages_per_year", 0.0)):
-            federation = with_value(federation, f"{path}.{field}", value)
-        federation = with_value(federation, f"{path}.outages", ())
-    return federation
-
-
-ROOMY = _roomy(configured.federation("tiny"))
+ROOMY = configured.roomy(configured.federation("tiny"))
 
 
 @st.composite

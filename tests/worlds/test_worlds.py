@@ -27,7 +27,8 @@ from sim.policies.open_admission import OpenAdmission
 from sim.policies.promptness_ramp import PromptnessRamp
 from sim.policies.scale_down import ScaleDown
 from sim.policies.tuned_serving import TunedServing
-from sim.runner import RunResult, RunSpec, run_on, run_once
+from sim.runner import RunSpec, run_on, run_once
+from tests.configured import assert_same, roomy
 
 QUARTERS = GpuFractions(4, 1.0, (), 1.5, date(2024, 2, 1))
 RAMP = PromptnessRamp(1.0, date(2024, 2, 1), date(2024, 3, 1))
@@ -35,25 +36,6 @@ STRICT = AutoRelease(2.0, 1.0, 0.5, 0.1, 0.1, 0.3, 0.3, 0.2, 0.3, 2, 0.5, date(2
 OFF_AT_ONCE = ScaleDown(0.0, 0.0, True, True, date(2024, 2, 1))
 SCALED = ScaleDown(0.5, 0.25, True, True, date(2024, 2, 1))
 WARM = TunedServing(1, 2, 900.0, 2, True, date(2024, 6, 1))
-
-
-def _ample(federation: Federation) -> Federation:
-    """Return the federation with so many nodes that nobody ever waits."""
-    for name in federation.pools:
-        federation = with_value(federation, f"pools.{name}.nodes_first", 60)
-        federation = with_value(federation, f"pools.{name}.nodes_top", 60.0)
-    return federation
-
-
-def _same(a: RunResult, b: RunResult) -> None:
-    """Hold two results to the same bits."""
-    assert np.array_equal(a.usage.quantity, b.usage.quantity)
-    for table in ("usage_frame", "deployments_frame", "serving_frame"):
-        pd.testing.assert_frame_equal(
-            getattr(a, table)(), getattr(b, table)(), check_exact=True, obj=table
-        )
-    assert a.logs == b.logs
-    assert a.summary() == b.summary()
 
 
 def _without_quota(policies: Policies) -> Policies:
@@ -73,7 +55,7 @@ def test_one_user_more_changes_nobody_else(
     tiny: Federation, policies: Policies, use_case: str, others: dict[str, Any]
 ) -> None:
     """The draws of one user would depend on who else there is."""
-    before, policies = _ample(tiny), replace(policies, **others)
+    before, policies = roomy(tiny), replace(policies, **others)
     path = f"use_cases.{use_case}.users"
     users = value_at(before, path)
     after = with_value(before, path, users + 1)
@@ -89,7 +71,7 @@ def test_one_user_more_changes_nobody_else(
 
 def test_one_use_case_more_changes_nobody_else(tiny: Federation, policies: Policies) -> None:
     """The draws of one use case would depend on its place among the others."""
-    both = _ample(tiny)
+    both = roomy(tiny)
     alone = replace(both, use_cases={"waves": both.use_cases["waves"]})
     one, two = (run_once(RunSpec(f, policies)).deployments_frame() for f in (alone, both))
     theirs = two[two["use_case"] == "waves"]
@@ -103,7 +85,7 @@ def test_one_use_case_more_changes_nobody_else(tiny: Federation, policies: Polic
 def test_same_specification_same_bits(tiny: Federation, policies: Policies) -> None:
     """A run would depend on something else than its specification."""
     spec = RunSpec(tiny, policies, seed=5, replicate=2)
-    _same(run_once(spec), run_once(spec))
+    assert_same(run_once(spec), run_once(spec))
 
 
 def test_replicates_and_seeds_differ(tiny: Federation, policies: Policies) -> None:
@@ -140,7 +122,7 @@ def test_serial_and_parallel_give_the_same_bits(tiny: Federation, policies: Poli
 def test_inert_quota_changes_no_bit(tiny: Federation, policies: Policies, inert: GpuQuota) -> None:
     """A policy that never acts would change the world."""
     without = run_once(RunSpec(tiny, _without_quota(policies)))
-    _same(without, run_once(RunSpec(tiny, replace(policies, admission=inert))))
+    assert_same(without, run_once(RunSpec(tiny, replace(policies, admission=inert))))
 
 
 def test_binding_quota_changes_the_outcome_but_not_the_world(
@@ -175,7 +157,8 @@ def test_inert_auto_release_changes_no_bit(
 ) -> None:
     """A rule that never acts would change the world, or draw from the streams of others."""
     without = run_once(RunSpec(tiny, policies))
-    _same(without, run_once(RunSpec(tiny, replace(policies, idle=replace(STRICT, **changes)))))
+    inert = replace(policies, idle=replace(STRICT, **changes))
+    assert_same(without, run_once(RunSpec(tiny, inert)))
 
 
 @pytest.mark.parametrize("law", ["saturating", "deployed"])
@@ -197,7 +180,7 @@ def test_inert_nodes_and_serving_change_no_bit(
     """A rule that never acts would change the world, or be played in other windows."""
     tiny = with_value(tiny, "growth.law", law)
     without = run_once(RunSpec(tiny, policies))
-    _same(without, run_once(RunSpec(tiny, replace(policies, **inert))))
+    assert_same(without, run_once(RunSpec(tiny, replace(policies, **inert))))
 
 
 def test_serving_policy_changes_how_but_not_what(tiny: Federation, policies: Policies) -> None:
@@ -232,7 +215,7 @@ def test_inert_sharing_or_education_changes_no_bit(
 ) -> None:
     """A policy that never acts would change the world, or users unlearn what they can."""
     without = run_once(RunSpec(tiny, policies))
-    _same(without, run_once(RunSpec(tiny, replace(policies, **inert))))
+    assert_same(without, run_once(RunSpec(tiny, replace(policies, **inert))))
     acts = {"sharing": QUARTERS, "education": RAMP}
     other = run_once(RunSpec(tiny, replace(policies, **{k: acts[k] for k in inert})))
     assert other.logs != without.logs
@@ -255,7 +238,7 @@ def test_reactions_without_a_warning_change_no_bit(
         run_once(RunSpec(tiny, replace(policies, idle=idle)))
         for idle in (silent, replace(silent, **changes))
     )
-    _same(one, two)
+    assert_same(one, two)
 
 
 def test_auto_release_on_static_nodes_leaves_what_is_provisioned(
@@ -286,8 +269,8 @@ def test_specification_and_result_survive_pickling(
     copy = pickle.loads(pickle.dumps(spec))
     assert copy == spec
     result = run_once(spec)
-    _same(pickle.loads(pickle.dumps(result)), result)
-    _same(run_once(copy), result)
+    assert_same(pickle.loads(pickle.dumps(result)), result)
+    assert_same(run_once(copy), result)
 
 
 def test_run_leaves_its_specification_as_it_was(tiny: Federation, policies: Policies) -> None:
@@ -303,7 +286,7 @@ def test_a_plan_is_played_as_often_as_one_likes(tiny, policies) -> None:
     strict = replace(policies, idle=STRICT)
     for chosen in (strict, policies, strict):
         spec = RunSpec(tiny, chosen, 3, 1)
-        _same(run_on(plan, spec), run_once(spec))
+        assert_same(run_on(plan, spec), run_once(spec))
 
 
 def test_clusters_are_taken_over_from_a_run_that_differs_in_other_policies(tiny, policies) -> None:
@@ -314,4 +297,4 @@ def test_clusters_are_taken_over_from_a_run_that_differs_in_other_policies(tiny,
     short, whole = run_on(plan, spec, other.logs), run_on(plan, spec)
     assert short.logs.events < whole.logs.events
     short.logs.events = whole.logs.events
-    _same(short, whole)
+    assert_same(short, whole)
