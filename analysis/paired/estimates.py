@@ -183,8 +183,11 @@ Range(low=10.0, high=inf, variant=0)]
         fewer = np.flatnonzero(interruptions < interruptions[best])
         if not len(fewer):
             return [*found, Range(low, np.inf, best)]
-        at = (saved[best] - saved[fewer]) / (interruptions[best] - interruptions[fewer])
+        with np.errstate(over="ignore"):  # next to no interruption less: at no price that there is
+            at = (saved[best] - saved[fewer]) / (interruptions[best] - interruptions[fewer])
         first = int(np.lexsort((interruptions[fewer], at))[0])
+        if np.isinf(at[first]):
+            return [*found, Range(low, np.inf, best)]
         if at[first] > low:
             found.append(Range(low, float(at[first]), best))
             low = float(at[first])

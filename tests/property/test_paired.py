@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.paired.estimates import Sample, best_by_price, better, on_front, regrets
@@ -52,6 +52,7 @@ def test_descriptions_are_in_order(sample: Sample, seed: int) -> None:
 
 
 @given(VARIANTS, st.floats(0.0, 1e6))
+@example([(0.0, 0.0), (-3760787.0, -2.0920071283328402e-302)], 0.0)
 def test_nobody_is_better_than_the_best_at_a_price(variants, price: float) -> None:
     """A range of prices would name a variant that another one beats there."""
     saved, interruptions = np.array(variants).T
