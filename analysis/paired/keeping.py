@@ -184,12 +184,18 @@ def work_left(result: RunResult, deployments: Sequence[Deployment]) -> np.ndarra
     Not so if the user let go of it after a warning. Work is left if computing ended before it would
     have by the plan, whatever policy took it.
     """
-    r, found = result.plan.requests, []
-    for taken in deployments:
-        if taken.ended in BY_USER:
-            found.append(False)
-            continue
-        work = taken.segments[-1]
-        whole_h = length_h(r, work.request, work.first, taken.slowdown)
-        found.append(work.end_h < work.start_h - work.done_h + whole_h)
-    return np.array(found, dtype=bool)
+    r, works = result.plan.requests, [d.segments[-1] for d in deployments]
+    request, burst, start_h, done_h, end_h = (
+        np.array([getattr(w, name) for w in works])
+        for name in ("request", "first", "start_h", "done_h", "end_h")
+    )
+    if not len(request):
+        return np.zeros(0, dtype=bool)
+    first = r.burst_first[request]
+    last = first + r.burst_count[request] - 1
+    whole_h = r.before_h[last] + r.burst_h[last] - r.before_h[first + burst]
+    slowdown = np.array([d.slowdown for d in deployments])
+    for i in np.flatnonzero(slowdown != 1.0):
+        whole_h[i] = length_h(r, int(request[i]), int(burst[i]), float(slowdown[i]))
+    let_go = np.array([d.ended in BY_USER for d in deployments])
+    return ~let_go & (end_h < start_h - done_h + whole_h)
