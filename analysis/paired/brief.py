@@ -61,6 +61,20 @@ def brief(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def summary(main: Comparison, link: str) -> str:
+    """Return the brief in a few sentences, for a front page that links it."""
+    variant = shown(main)
+    moves = [i for i in main.idles if main.saved(EXISTS, variant, i).p50]
+    machines = f"In half of the worlds or more {EXISTS} GPU-h do not change: machines stay."
+    return (
+        f"**Would it help to release GPUs that sit idle?** In {main.facts['period']} `{variant}` "
+        f"{_saves(main, variant)}, {HELD}. Interruptions of users who had work left: "
+        f"{_interrupts(main, variant)}.{'' if moves else ' ' + machines} What an interruption is "
+        f"worth decides which time is the best; [the policy brief]({link}) says from which price "
+        "on."
+    )
+
+
 def _head(main: Comparison) -> str:
     facts = main.facts
     return (
