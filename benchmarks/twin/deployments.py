@@ -108,7 +108,7 @@ class TwinDeployments:
         granted, index = ticket.granted, ticket.request
         if not granted.triggered:
             ends_h = ticket.requested_h + self.r.patience_h[index]
-            yield granted | self.env.timeout(max(ends_h - self.env.now, 0.0))
+            yield granted | At(self.env, max(ends_h, self.env.now), Kind.PATIENCE)
         if not granted.triggered:
             self.waiting.remove(ticket)
             self.logs.withdrawn.append(
@@ -183,7 +183,7 @@ class TwinDeployments:
     ) -> Process:
         """Wait until a node is up, unless its pool fails."""
         try:
-            yield self.env.timeout(boot_h)
+            yield At(self.env, self.env.now + boot_h, Kind.NODES)
         except simpy.Interrupt:
             return
         self.booting = [b for b in self.booting if b[0] is not ticket]
@@ -223,7 +223,8 @@ class TwinDeployments:
         if node.cores == site.pool.cores_per_node:
             self.switching.emptied(site, node)
         mine = [t for t in self.waiting if t.held_back and self.r.user[t.request] == user]
-        for ticket in sorted(mine, key=attrgetter("requested_h")):  # to the end of the line
+        mine.sort(key=attrgetter("requested_h", "request"))
+        for ticket in mine:  # to the end of the line
             self.waiting.remove(ticket)
             ticket.held_back = False
             self.waiting.append(ticket)

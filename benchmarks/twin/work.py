@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from math import inf
 from types import SimpleNamespace
 from typing import Protocol
@@ -35,14 +36,14 @@ class Taken(Exception):
 
 @dataclass(eq=False)
 class Running:
-    """A deployment with the process that works in it; `limit` fires when its lifetime ends."""
+    """A deployment with the process that works in it, and the running number of that work."""
 
     deployment: Deployment
     site: Site
     node: Node
     gpus: list[int]
     process: simpy.Process | None = None
-    limit: simpy.Event | None = None
+    number: int = 0
     idle: bool = False
     interrupted: int = 0
 
@@ -101,6 +102,7 @@ class TwinWork:
         self.draws = plan.idleness()
         self.kept: dict[tuple[int, int], float] = {}  # of bursts that were cut, at full speed
         self.interruptions: Counter[int] = Counter()
+        self.numbers = count()
 
     def work(self, one: Running, index: int, first: int, part: int, setup_h: float) -> Process:
         """Compute burst by burst, stay idle, release; unless the user returns or it is taken."""
@@ -111,9 +113,7 @@ class TwinWork:
             segment = Segment(index, first, stand.begun_h, stand.begun_h, stand.done_h)
             held.segments.append(segment)
             one.interrupted = self.interruptions[held.user]
-            if held.terms.lifetime_h < inf:
-                left_h = held.started_h + held.terms.lifetime_h - self.env.now
-                one.limit = self.env.timeout(left_h)
+            one.number = next(self.numbers)
             try:
                 yield from self.wait(one, setup_h)
                 yield from self.bursts(one, segment, stand)
@@ -178,11 +178,12 @@ class TwinWork:
         self.kept[burst] = to_grid_h(stand.done_h / held.slowdown)
 
     def wait(self, one: Running, length_h: float) -> Process:
-        """Let time go by, unless the lifetime ends before."""
-        end_h, goes_by = self.env.now + length_h, self.env.timeout(length_h)
-        yield goes_by if one.limit is None else goes_by | one.limit
-        if self.env.now < end_h:
-            raise Taken(Ended.LIFETIME, one.deployment.terms.setup_h)
+        """Let time go by, unless the lifetime ends before; the work that began first is first."""
+        held, end_h = one.deployment, self.env.now + length_h
+        lifetime_end_h = held.started_h + held.terms.lifetime_h
+        yield At(self.env, min(end_h, lifetime_end_h), Kind.END, one.number)
+        if lifetime_end_h < end_h:
+            raise Taken(Ended.LIFETIME, held.terms.setup_h)
 
     def stretch(
         self, one: Running, at: int, length_h: float, computing: bool, asks: bool = True
