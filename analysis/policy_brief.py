@@ -44,7 +44,7 @@ HOME = Path("docs") / "policy-brief"
 FEDERATION = "imagine"
 MAIN = "auto_release"
 OTHERS = ("node_scale_down", "all_green")  # as far as they ship
-DRAWS = 99  # posterior draws, spread over the readings; assumed: enough for 5 and 95 % quantiles
+DRAWS = 100  # posterior draws, as `aiaas compare` plays them; assumed: enough for 5 and 95 %
 TABLES = (
     VARIANTS, DIFFERENCES, FRONT, PRICES, REGRET, LEVELS, WORLDS, SENSITIVITY, PRECISION,
 )  # fmt: skip

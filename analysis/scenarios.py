@@ -13,6 +13,7 @@ from annotated_types import Ge, Len
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from analysis import own_policies
 from analysis.calibration.priors import Prior
 from analysis.federations import plain, read_yaml
 from sim.config import build
@@ -32,8 +33,9 @@ class Change:
     Args:
         put: Values by path.
         scale: Factors by path; the value there must be a number.
-        policy: By kind: the name of an option of conf/policy/<kind>/, or parameters on top of the
-            policy in force, or of the option that `option` names among them.
+        policy: By kind: the name of an option of conf/policy/<kind>/ or the path of a YAML file, or
+            parameters on top of the policy in force, or of the option that `option` names among
+            them.
     """
 
     put: dict[str, Any] = field(default_factory=dict)
@@ -208,11 +210,15 @@ def _known_kind(kind: str, where: str) -> None:
 
 
 def _option(kind: str, name: Any, where: str) -> dict[str, Any]:
-    """Return the plain data of an option of conf/policy/<kind>/."""
+    """Return the plain data of an option of conf/policy/<kind>/, or of a file of one's own."""
+    if isinstance(name, str) and name.endswith((".yaml", ".yml")):
+        own_policies.register(kind, Path(name))
+        return dict(plain(read_yaml(Path(name))))
     folder = Path(str(files("conf"))) / "policy" / kind
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in known:
-        raise ConfigError("no such option", where, ", ".join(known), name, known)
+        expected = f"{', '.join(known)} or the path of a YAML file"
+        raise ConfigError("no such option", where, expected, name, known)
     return dict(plain(read_yaml(folder / f"{name}.yaml")))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from analysis.progress import progress, stdout
-from benchmarks import engine, serving, serving_cluster
+from benchmarks import engine, paired, serving, serving_cluster
 from benchmarks.measure import Measure, plain
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -20,6 +20,7 @@ BENCHMARKS = (
     engine.events_and_speed,
     engine.growth_of_cost,
     engine.estimates,
+    paired.variance_and_time,
     serving.keep_alive,
     serving.other_kinds,
     serving.busy_year,

@@ -43,6 +43,6 @@ def policies_data(**others: str) -> dict[str, dict[str, Any]]:
     }  # type: ignore[return-value]
 
 
-def policies() -> Policies:
-    """Return the shipped choice of policies."""
-    return build_policies(policies_data())
+def policies(**others: str) -> Policies:
+    """Return the shipped choice of policies, or `others` by kind."""
+    return build_policies(policies_data(**others))

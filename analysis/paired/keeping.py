@@ -21,7 +21,7 @@ ALL = "all"
 LONG_WAIT_H = 1.0  # a wait above it counts in `waited_share`
 WAIT_EDGES_H = np.concatenate([[0.0], 10.0 ** np.arange(-2.0, 3.01, 0.25), [np.inf]])  # of bins
 NOT_BY_POLICY = frozenset(
-    {Ended.PROMPT, Ended.FORGOTTEN, Ended.OUTAGE, Ended.CLOSED, Ended.HORIZON}
+    {Ended.PROMPT, Ended.FORGOTTEN, Ended.OUTAGE, Ended.CLOSED, Ended.SCRIPT, Ended.HORIZON}
 )  # every other end is a policy's doing
 BY_USER = frozenset({Ended.WARNED})  # what a policy had a part in, but did not do
 USAGE = {
@@ -181,8 +181,8 @@ def _waits_h(deployments: Sequence[Deployment], since_h: float) -> FloatArray:
 def work_left(result: RunResult, deployments: Sequence[Deployment]) -> np.ndarray:
     """Return whether each deployment was taken from a user who had work left, shape (n,), bool.
 
-    Not so if the user let go of it after a warning, or the script of a job ended. Work is left if
-    computing ended before it would have by the plan, whatever policy took it.
+    Not so if the user let go of it after a warning. Work is left if computing ended before it would
+    have by the plan, whatever policy took it.
     """
     r, found = result.plan.requests, []
     for taken in deployments:
@@ -192,5 +192,5 @@ def work_left(result: RunResult, deployments: Sequence[Deployment]) -> np.ndarra
         work = taken.segments[-1]
         before_h, burst_h, _ = course_of(r, work.request, taken.slowdown)
         length_h = before_h[-1] + burst_h[-1] - before_h[work.first]
-        found.append(work.end_h < work.start_h + length_h)
+        found.append(work.end_h < work.start_h - work.done_h + length_h)
     return np.array(found, dtype=bool)

@@ -188,7 +188,8 @@ def execute(job: Job) -> Path:
     console.print(scenario.question, highlight=False)
     for part in shown(results, tables) if serving is None else [serving]:
         console.print(part)
-    console.print(precise, highlight=False, soft_wrap=True)
+    if serving is None:
+        console.print(precise, highlight=False, soft_wrap=True)
     console.print(f"expected: {scenario.expected}", highlight=False)
     print(f"results: {folder.path}")
     return folder.path

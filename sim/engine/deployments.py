@@ -87,22 +87,23 @@ class Deployments:
         Neither his quota nor the terms of others are looked at: he asks for nothing. But what
         would be a batch job goes to the queue as one.
         """
-        now, (gpus, cores, _) = self.loop.now_h, self.script.shape[index]
+        now, shape = self.loop.now_h, self.script.shape[index]
         if self.sharing is not None:
-            (gpus, cores, _), _ = self._shared(index)
+            shape, _ = self._shared(index)
+        gpus, cores, _ = shape
         for deployment in reversed(self.held[self.script.user[index]].values()):
             idle = deployment.last_active_h <= now
             if idle and deployment.gpus >= gpus and deployment.cores >= cores:
-                if self._is_job(index):
+                if self._is_job(index, shape):
                     return False
                 self.loop.cancel(self.release_of[deployment.name])
                 self._work(deployment, index, first=0)
                 return True
         return False
 
-    def _is_job(self, index: int) -> bool:
-        """Return whether a request would be a batch job if its user held nothing."""
-        view = self._view(index, self.script.shape[index], self._today())
+    def _is_job(self, index: int, shape: Shape) -> bool:
+        """Return whether a request for so much would be a batch job if its user held nothing."""
+        view = self._view(index, shape, self._today())
         terms = self._terms(view._replace(gpus_held=0, held_in=()))
         return terms is not None and terms.pause_h < inf
 
@@ -176,19 +177,13 @@ class Deployments:
         user, seen = waiting.user, waiting.seen
         if (
             seen is None
-            or seen.held_in is not self._held_in(user)  # another tuple when deployments changed
+            or seen.held_in is not self.held_in[user]  # None or another when deployments changed
             or seen.gpus_held != self.gpus_held[user]  # which counts those that wait for a boot
             or seen.day is not today
         ):
             seen = self._view(waiting.request, waiting.shape, today)
             waiting.seen, waiting.terms = seen, self._terms(seen)
         return None if waiting.terms is None else seen
-
-    def _held_in(self, user: int) -> tuple[str, ...]:
-        held_in = self.held_in[user]
-        if held_in is None:
-            held_in = self.held_in[user] = tuple([d.pool for d in self.held[user].values()])
-        return held_in
 
     def _terms(self, view: RequestView) -> Terms | None:
         """Return on what terms a request is admitted, on the grid; None if it is not."""
@@ -209,6 +204,9 @@ class Deployments:
     def _view(self, request: int, shape: Shape, today: date) -> RequestView:
         """Return a request for so much as policies see it now."""
         script, user = self.script, self.script.user[request]
+        held_in = self.held_in[user]
+        if held_in is None:
+            held_in = self.held_in[user] = tuple([d.pool for d in self.held[user].values()])
         return RequestView._make(  # quicker than by the class
             (
                 user,
@@ -220,7 +218,7 @@ class Deployments:
                 script.phase[request],
                 script.batch_draw[request],
                 script.share_draw[request],
-                self._held_in(user),
+                held_in,
             )
         )
 
@@ -260,7 +258,7 @@ class Deployments:
         spot = pool.take(group, waiting.shape)
         self.gpus_held[waiting.user] += waiting.shape[0]
         if self.switching is not None:
-            up_h = self.switching.wanted(pool, spot.node)
+            up_h = self.switching.wanted(pool, spot[0])
             if up_h > self.loop.now_h:
                 self.booting[pool.name][waiting] = spot
                 waiting.timer = self.loop.at(up_h, CAPACITY, self._booted, waiting, pool, spot)
@@ -273,19 +271,19 @@ class Deployments:
         self._run(waiting, pool, spot)
 
     def _run(self, waiting: Waiting, pool: PoolState, spot: Spot) -> None:
-        gpus, cores, ram_gb = waiting.shape
+        (node, gpu), (gpus, cores, ram_gb) = spot, waiting.shape
         deployment = Deployment(
             self._name(waiting),
             waiting.user,
             pool.name,
-            spot.node,
+            node,
             gpus,
             cores,
             ram_gb,
             waiting.requested_h,
             self.loop.now_h,
             waiting.slowdown,
-            spot.gpu,
+            gpu,
         )
         if waiting.terms is not None and waiting.terms is not NO_TERMS:
             deployment.terms = waiting.terms
@@ -306,7 +304,7 @@ class Deployments:
             end_h = begin_h + before_h[-1] + burst_h[-1] - before_h[first]
         elif first:
             end_h -= float(self.requests.before_h[self.requests.burst_first[request] + first])
-        done_h = self.endings.done_h(deployment, request, first)
+        done_h = self.endings.done_h(deployment, request, first) if self.endings.kept else 0.0
         deployment.segments.append(Segment(request, first, begin_h, end_h - done_h, done_h))
         ending, own_h = None, end_h - done_h + script.tail_h[request]
         if self.endings.watch is not None or deployment.terms is not NO_TERMS:
@@ -342,7 +340,7 @@ class Deployments:
         del self.held[deployment.user][deployment.name]
         self.held_in[deployment.user] = None
         shape = (deployment.gpus, deployment.cores, deployment.ram_gb)
-        spot = Spot(deployment.node, deployment.gpu)
+        spot = (deployment.node, deployment.gpu)
         self._free(deployment.user, deployment.pool, spot, shape)
 
     def _free(self, user: int, name: str, spot: Spot, shape: Shape) -> None:
@@ -350,8 +348,8 @@ class Deployments:
         pool = self.pools.named[name]
         self.gpus_held[user] -= shape[0]
         pool.give_back(spot, shape)
-        if self.switching is not None and pool.is_empty(spot.node):
-            self.switching.emptied(pool, spot.node)
+        if self.switching is not None and pool.is_empty(spot[0]):
+            self.switching.emptied(pool, spot[0])
         for waiting in self.room.released_by(user):
             self.room.join(waiting)
 

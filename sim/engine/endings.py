@@ -87,8 +87,6 @@ class Endings:
 
     def done_h(self, deployment: Deployment, request: int, burst: int) -> float:
         """Return what is kept of a burst, in hours as it computes in a deployment."""
-        if not self.kept:
-            return 0.0
         done_h = self.kept.get((request, burst), 0.0)
         return done_h if deployment.slowdown == 1.0 else to_grid_h(done_h * deployment.slowdown)
 

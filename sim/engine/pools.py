@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from sim.entities import Pool
 from sim.policies.base import PoolView
@@ -17,14 +16,7 @@ from sim.policies.base import PoolView
 Shape = tuple[float, int, int]  # GPUs (a whole number, or below 1), cores, GB of memory asked for
 Free = tuple[float, ...]  # whole GPUs, cores, GB of memory, then parts of split GPUs, ascending
 Offer = tuple["PoolState", Free | None]  # a pool, and the group of its nodes that fits best
-
-
-class Spot(NamedTuple):
-    """Where a request lies: a node and, if it has a part of a GPU, which of the split ones."""
-
-    node: int
-    gpu: int | None = None
-
+Spot = tuple[int, int | None]  # a node and, for a part of a GPU, which of the node's split ones
 
 _UNKNOWN: Free = (-1, -1, -1)
 
@@ -155,7 +147,7 @@ class PoolState:
             self.peak_gpus = self.gpus_held
         if self.cores_held > self.peak_cores:
             self.peak_cores = self.cores_held
-        return Spot(node, gpu)
+        return node, gpu
 
     def nodes_at_peak(self) -> float:
         """Return the most nodes' worth that was in use since the last call."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from sim.policies.base import PoolView, RequestView
 
 
 def home_of(request: RequestView, pools: Sequence[PoolView]) -> int:
     """Return the index of the pool that the plan's own uniform picks by weight."""
-    reached = list(accumulate([pool.weight for pool in pools]))
-    return bisect(reached, request.site_draw * reached[-1], hi=len(pools) - 1)
+    mark, reached = request.site_draw * sum([pool.weight for pool in pools]), 0.0
+    for index, pool in enumerate(pools):
+        reached += pool.weight
+        if mark < reached:
+            return index
+    return len(pools) - 1  # the sum was rounded
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from analysis.cli import run
 from tests.contract import test_conformance
@@ -65,3 +66,16 @@ def test_a_file_that_is_not_there_is_one_line(two_files: Path, capsys) -> None:
     line = capsys.readouterr().err.strip()
     assert "did you mean 'fullest_first.yaml'" in line
     assert "\n" not in line
+
+
+def test_a_variant_may_have_it(two_files: Path) -> None:
+    """A scenario could compare shipped policies only."""
+    data = {"question": "?", "expected": "!", "source": "assumed"}
+    data["variants"] = {"plain": {}, "mine": {"policy": {"placement": "./fullest_first.yaml"}}}
+    (two_files / "mine.yaml").write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    command = ["compare", "federation=tiny", "scenario=./mine.yaml", "draws=2", "idle=[low]"]
+    assert run([*command, "jobs=1"]) == 0
+    (folder,) = (two_files / "outputs" / "compare").iterdir()
+    runs = pd.read_parquet(folder / "runs.parquet").set_index(["variant", "criterion", "site"])
+    held = runs["quantity"].xs("gpu_allocated", level="criterion")
+    assert held.loc[("plain", "South")].tolist() != held.loc[("mine", "South")].tolist()

@@ -14,6 +14,8 @@ from sim.ledger import usage_of
 from sim.plan.outages import PoolOutage
 from sim.policies.auto_release import AutoRelease
 from sim.policies.base import Policies
+from sim.policies.batch_mode import BatchMode
+from sim.policies.maximum_lifetime import MaximumLifetime
 from sim.runner import RunResult, RunSpec
 from tests.worlds_by_hand import (
     FREE,
@@ -27,7 +29,7 @@ from tests.worlds_by_hand import (
     pool,
 )
 
-RULE = AutoRelease(2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, START)
+RULE = AutoRelease(2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2, 0.5, START)
 RELEASED = replace(FREE, idle=RULE)
 
 
@@ -79,6 +81,24 @@ def test_a_user_who_follows_a_warning_is_not_interrupted() -> None:
     warned = replace(FREE, idle=replace(RULE, warning_h=1.0, releases_frac=1.0))
     pause = Ask(0.0, bursts=(1.0, 1.0), gaps=(5.0,))
     assert _of(_kept(warned, [pause]), "releases", "interruptions") == [1.0, 0.0]
+
+
+def test_a_lifetime_interrupts_where_work_is_left() -> None:
+    """The end of a lifetime would be no interruption, or one where all work was done."""
+    limited = replace(FREE, admission=MaximumLifetime(5.0, 1.0, True, START, None))
+    names = ("releases", "interruptions", "lost_h", "setup_h")
+    tail = Ask(0.0, bursts=(1.0,), tail_h=48.0, forgotten=True)
+    assert _of(_kept(limited, [tail]), *names) == [1.0, 0.0, 0.0, 0.0]
+    long = Ask(0.0, bursts=(7.0,), restart_h=1.0)  # lost at 5 h, then kept at 4 h of 7
+    assert _of(_kept(limited, [long]), *names) == [2.0, 2.0, 5.0, 2.0]
+
+
+def test_a_job_whose_script_ended_is_not_interrupted() -> None:
+    """Batch jobs would count as taken from their users at each pause."""
+    batch = replace(FREE, admission=BatchMode(1.0, (), 0.25, 0.5, START, None))
+    pauses = Ask(0.0, bursts=(1.0, 1.0), gaps=(5.0,), restart_h=1.0)
+    kept = _kept(batch, [pauses])
+    assert _of(kept, "releases", "interruptions", "gpu_allocated") == [0.0, 0.0, 2.5]
 
 
 def test_an_outage_is_no_interruption_by_a_policy() -> None:

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from sim.engine.pools import Pools, Shape, Spot
+from sim.engine.pools import Pools, Shape
 from sim.engine.waiting import Waiting, WaitingRoom
 from sim.entities import Federation, Pool
 from sim.policies.base import Policies
@@ -54,11 +54,11 @@ def test_offers_are_what_every_node_has(names: tuple[str, ...], seed: int) -> No
             pool.set_out(not pool.out)
         elif what < 0.5 and taken:
             name, node, shape = taken.pop(int(random.integers(len(taken))))
-            pools.named[name].give_back(Spot(node), shape)
+            pools.named[name].give_back((node, None), shape)
             nodes[name][node] = tuple(f + s for f, s in zip(nodes[name][node], shape, strict=True))
         elif offers := [(p, group) for p, group in pools.offers(shape) if group is not None]:
             found, group = offers[0]
-            node = found.take(group, shape).node
+            node, _ = found.take(group, shape)
             assert nodes[found.name][node] == group
             nodes[found.name][node] = tuple(f - s for f, s in zip(group, shape, strict=True))
             taken.append((found.name, node, shape))
@@ -88,7 +88,7 @@ def test_offers_are_what_every_gpu_has(seed: int) -> None:
             held.append((pool.name, *pool.take(group, shape), shape))
         elif held:
             name, node, gpu, shape = held.pop(int(random.integers(len(held))))
-            pools.named[name].give_back(Spot(node, gpu), shape)
+            pools.named[name].give_back((node, gpu), shape)
         free = [_free_gpus(pools, held, name, node) for name in pools.named for node in (0, 1)]
         for gpus in (0.25, 0.5, 0.75):
             fits = any(max(whole, *parts, 0.0) >= gpus for whole, parts in free)

@@ -142,10 +142,17 @@ def _repeated(of: Calls, count: int, is_called: bool) -> Calls:
 def retunings(
     draw: st.DrawFn, unit: int, rests: bool, apps: list[TwinTenant]
 ) -> dict[int, KeepAlive | Autoscaler]:
-    """Draw other policies of some applications, or the same with a number changed."""
+    """Draw other policies of some applications, or the same with a number changed.
+
+    Not of those that are called before they are hosted: no plan does that.
+    """
     found: dict[int, KeepAlive | Autoscaler] = {}
+    called = {app.then for app in apps}
     for number in draw(st.sets(st.integers(0, len(apps) - 1))):
-        policy = apps[number].policy
+        policy, hosted = apps[number].policy, apps[number].hosted
+        first = 0 if number in called else apps[number].calls.arrival.min(initial=NEVER)
+        if hosted > first:
+            continue
         if draw(st.booleans()):
             few = {"min_scale": 0 if rests else draw(st.integers(0, 2))}
             found[number] = policy._replace(max_scale=draw(st.integers(1, 4)), **few)
