@@ -36,8 +36,8 @@ CRITERIA = (
               "files that a policy refused, since its first day; of all sites together only"),
     Criterion("retired_tb", "TB", "lower", "files that a policy deleted, likewise"),
     Criterion("interruptions", "deployments", "lower",
-              "deployments taken by a policy while their user had work left, with GPUs or without; a "
-              "job whose script ended is none"),
+              "deployments taken by a policy while their user had work left, with GPUs or without; "
+              "a job whose script ended is none"),
     Criterion("releases", "deployments", None,
               "deployments taken by a policy, or released by their users after its warning"),
     Criterion("lost_gpu_h", "GPU-h", "lower",
