@@ -86,12 +86,12 @@ class TwinDeployments:
             held = one.deployment
             mine = held.user == self.r.user[index] and one.idle
             if mine and held.gpus >= gpus and held.cores >= self.r.cores[index]:
-                return None if self.is_job(index) else one
+                return None if self.is_job(index, gpus) else one
         return None
 
-    def is_job(self, index: int) -> bool:
-        """Return whether a request would be a batch job if its user held nothing."""
-        alone = self.seen(index, self.r.gpus[index])._replace(gpus_held=0, held_in=())
+    def is_job(self, index: int, gpus: float) -> bool:
+        """Return whether a request for so much would be a batch job if its user held nothing."""
+        alone = self.seen(index, gpus)._replace(gpus_held=0, held_in=())
         terms = self.policies.admission.admits(alone)
         return terms is not None and terms.pause_h < inf
 
