@@ -175,9 +175,15 @@ class Reading:
             self.merged.append(self.places(path, lines))
             self.merged_why[why] += len(lines)
 
-    def note(self, sentence: str, rows: int = 0) -> None:
-        """Say what was assumed or done; how many rows it concerned is added up."""
-        self.notes[sentence] = self.notes.get(sentence, 0) + int(rows)
+    def note(self, sentence: str, rows: int | None = None) -> None:
+        """Say what was assumed or done; nothing if it concerned no row.
+
+        Args:
+            sentence: A fixed text.
+            rows: How many rows it concerned, which is added up; None if it is said anyway.
+        """
+        if rows is None or rows > 0:
+            self.notes[sentence] = self.notes.get(sentence, 0) + int(rows or 0)
 
     def saw(self, times: NDArray[np.datetime64]) -> None:
         """Remember the latest moment that the source knows about, from UTC times."""

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.accounting.importing import Imported
+from analysis.accounting.options import Option
 from analysis.accounting.reading import FIRST
 from analysis.wording import escaped, thousands
 
@@ -114,22 +115,23 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def options_table(name: str, options: Sequence[Any]) -> Table:
+def options_table(name: str, options: Sequence[Option]) -> Table:
     """Return what a format may be told, for the terminal."""
-    table = Table(title=f"aiaas import {name} FILE… [option=value …]")
+    table = Table(title=Text(f"aiaas import {name} FILE… [option=value …]"))
     for head in ("option", "default", "unit", "what"):
         table.add_column(head)
     for option in options:
         known = f" ({' or '.join(option.choices)})" if option.choices else ""
-        default = "has to be stated" if option.required else str(option.default)
-        table.add_row(option.name, default, option.unit, option.says + known)
+        default = "has to be stated" if option.required else str(option.default or "-")
+        cells = (option.name, default, option.unit, option.says + known)
+        table.add_row(*map(Text, cells))
     return table
 
 
 def formats_table(known: Sequence[tuple[str, str]]) -> Table:
     """Return the formats there are, for the terminal."""
-    table = Table("format", "what", title="aiaas import FORMAT FILE… [option=value …]")
-    for name, says in known:
-        table.add_row(name, says)
+    title = Text("aiaas import FORMAT FILE… [option=value …]; --help after a format: its options")
+    table = Table("format", "what", title=title)
+    for row in known:
+        table.add_row(*map(Text, row))
     return table
-

@@ -33,6 +33,7 @@ class Rows:
         columns: Texts without blanks around them, by name; a column that the file lacks is not
             there.
         keep: Which have not been refused or merged.
+        second: Other reading of local times that came twice, by column, once it was read.
     """
 
     reading: Reading
@@ -40,6 +41,7 @@ class Rows:
     line: NDArray[np.int64]
     columns: Mapping[str, pa.Array]
     keep: Mask = field(init=False)
+    second: dict[str, NDArray[np.datetime64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Keep all at first."""
@@ -130,12 +132,12 @@ class Rows:
         with np.errstate(invalid="ignore"):
             inside = (found.utc >= _EARLIEST) & (found.utc < _LATEST)
         self.refuse(~inside & ~absent, name, "not a time", TIMES_EXPECTED, lambda r: texts[r])
+        self.second[name] = found.second
         for count, sentence in (
-            (found.twice, "came twice when clocks were set back: the first is meant"),
+            (found.twice, "came twice when clocks were set back: the first, if nothing else tells"),
             (found.skipped, "do not exist, clocks skipped them: read with the offset from before"),
         ):
-            if count:
-                self.reading.note(f"Times of {zone} that {sentence}", count)
+            self.reading.note(f"Times of {zone} that {sentence}", count)
         return found.utc
 
     def chunk(self, table: str, **columns: Any) -> Chunk:
@@ -163,3 +165,13 @@ def words(texts: pa.Array, otherwise: NDArray) -> pa.Array:
     """Return texts, with what is in `otherwise` where they are empty."""
     default = pa.array(np.broadcast_to(otherwise, (len(texts),)).tolist(), pa.string())
     return pc.if_else(pc.equal(texts, ""), default, texts)
+
+
+def by_unique(texts: pa.Array, function: Callable[[str], Any]) -> tuple[list[Any], NDArray]:
+    """Work out something of a column of texts that repeat.
+
+    Returns:
+        What the function makes of each different text, and which of them each row has.
+    """
+    encoded = pc.dictionary_encode(texts)
+    return [function(text) for text in encoded.dictionary.to_pylist()], encoded.indices.to_numpy()

@@ -33,11 +33,13 @@ class Times:
 
     Args:
         utc: datetime64[us]; NaT where the text is no time.
+        second: The same, with the second reading of local times that came twice.
         twice: How many local times came twice, and were taken as the first.
         skipped: How many the clock skips, read with the offset from before.
     """
 
     utc: NDArray[np.datetime64]
+    second: NDArray[np.datetime64]
     twice: int
     skipped: int
 
@@ -65,8 +67,9 @@ def iso_times(texts: pa.Array, zone: str) -> Times:
     utc = np.full(len(texts), np.datetime64("NaT"), dtype="datetime64[us]")
     utc[with_offset] = _aware(texts.filter(offset))
     local = localised(_naive(texts.filter(pc.invert(offset))), zone)
-    utc[~with_offset] = local.utc
-    return Times(utc, local.twice, local.skipped)
+    second = utc.copy()
+    utc[~with_offset], second[~with_offset] = local.utc, local.second
+    return Times(utc, second, local.twice, local.skipped)
 
 
 def localised(local: NDArray[np.datetime64], zone: str) -> Times:
@@ -77,17 +80,19 @@ def localised(local: NDArray[np.datetime64], zone: str) -> Times:
         zone: IANA name.
     """
     if zone == "UTC" or not len(local):
-        return Times(local, 0, 0)
+        return Times(local, local, 0, 0)
     ticks = local.astype("datetime64[us]").view(np.int64)
     inside = (ticks > _FIRST_US) & (ticks < _LAST_US)  # what lies outside is refused later anyway
     slots, where = np.unique(ticks[inside] // _SLOT_US, return_inverse=True)
     found = np.array([_offsets(zone, int(slot)) for slot in slots], dtype=np.int64).reshape(-1, 2)
-    first, second = found[where, 0], found[where, 1]
-    utc = ticks.copy()
+    first, last = found[where, 0], found[where, 1]
+    utc, second = ticks.copy(), ticks.copy()
     utc[inside] -= first
+    second[inside] -= np.where(first > last, last, first)
     return Times(
-        utc.view("datetime64[us]"), int((first > second).sum()), int((first < second).sum())
-    )
+        utc.view("datetime64[us]"), second.view("datetime64[us]"),
+        int((first > last).sum()), int((first < last).sum()),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=100_000)
