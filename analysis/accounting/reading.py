@@ -141,6 +141,10 @@ class Reading:
         """Return what the column `source` says of rows of a file."""
         return f"{self.format_name}:{path.name}"[:SHOWN]
 
+    def sources(self, places: Places) -> list[str]:
+        """Return the column `source` of rows of several files."""
+        return [self.source(self.files[number]) for number in (places >> _LINE_BITS).tolist()]
+
     def read(self, path: Path, rows: int) -> None:
         """Count rows of a file, whatever becomes of them."""
         self.rows_read[path] += rows
