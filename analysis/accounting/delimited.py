@@ -221,6 +221,8 @@ class _Lines:
 
 def _cells(text: str, delimiter: str) -> list[str] | None:
     """Split a line into cells; None if its quotes are unbalanced."""
+    if text.count('"') % 2:
+        return None
     try:
         return next(csv.reader((text,), delimiter=delimiter, strict=True))
     except (csv.Error, StopIteration):

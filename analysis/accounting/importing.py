@@ -130,14 +130,14 @@ def _look(reading: Reading, jobs: pd.DataFrame, states: dict[str, int]) -> None:
 
 def _refuse_useless(reading: Reading) -> None:
     """Refuse a file without any row, or without any that can be used."""
-    refused = dict.fromkeys(reading.files, 0)
-    for path, lines in reading.whence(_unique(reading.refused)):
-        refused[path] = len(lines)
+    useless = dict.fromkeys(reading.files, 0)
+    for path, lines in reading.whence(_unique([*reading.refused, *reading.merged])):
+        useless[path] = len(lines)
     for path in reading.files:
         read = reading.rows_read[path]
         if not read:
             raise DataError("no rows in it", str(path), "at least one row of accounting")
-        if refused[path] == read:
+        if useless[path] == read:
             first = next((r for r in reading.first if r.file == str(path)), None)
             what = f"none of its {read:,} rows can be used"
             expected = "rows of this format"
@@ -156,9 +156,10 @@ def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
         EngineError: When they do not add up: a reader lost rows, or counted some twice.
     """
     fine = _unique(list(used.values()))
-    merged = np.setdiff1d(_unique(reading.merged), fine, assume_unique=True)
-    taken = np.union1d(fine, merged)
-    refused = np.setdiff1d(_unique(reading.refused), taken, assume_unique=True)
+    merged = _unique(reading.merged)
+    merged = merged[~_among(merged, fine)]
+    refused = _unique(reading.refused)
+    refused = refused[~(_among(refused, fine) | _among(refused, merged))]
     read = sum(reading.rows_read.values())
     rows = {"read": read, "used": len(fine), "refused": len(refused), "merged": len(merged)}
     if read != len(fine) + len(refused) + len(merged):
@@ -168,7 +169,17 @@ def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
 
 
 def _unique(parts: Sequence[Places]) -> Places:
-    return np.unique(np.concatenate([np.array([], dtype=np.int64), *parts]))
+    """Return all places once, in order; much faster than numpy's unique, which hashes."""
+    places = np.concatenate([np.array([], dtype=np.int64), *parts])
+    places.sort()
+    return places[np.concatenate([[True], places[1:] != places[:-1]])[: len(places)]]
+
+
+def _among(places: Places, others: Places) -> np.ndarray:
+    """Return which places are among others, which are in order."""
+    if not len(others):
+        return np.zeros(len(places), dtype=bool)
+    return others[np.minimum(np.searchsorted(others, places), len(others) - 1)] == places
 
 
 def _totals(folder: Path, until: pd.Timestamp | None) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def execute(job: Job) -> Path:
         part = Path(made)
         refused = part / "refused.csv"
         reading = Reading(job.files, job.options, job.name, refused, word=job.reader.ROW)
-        with progress("rows", 0) as advance:
+        with progress("rows", None) as advance:
             done = import_files(job.reader, reading, part, job.until, advance)
         write_text(report(done, job.reader.SAYS, job.options), part / "report.md")
         inputs = {str(path): path for path in job.files}
