@@ -46,19 +46,19 @@ def inert(text: str) -> str:
     ("'=cmd()", '-', '-1.5', 'IFCA-CSIC')
     """
     if len(text) < 2 or text[0] not in "=+-@\t\r\n" or _NUMBER.fullmatch(text):
-        return text
-    return f"'{text}"
+        return text.replace("\r", " ")  # which would begin a row
+    return "'" + text.replace("\r", " ")
 
 
 def inert_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose texts and column names are all `inert`."""
     safe = frame.rename(columns=lambda name: inert(name) if isinstance(name, str) else name)
     for at, kind in enumerate(frame.dtypes):
-        if not pd.api.types.is_numeric_dtype(kind):
-            column = frame.iloc[:, at].astype(object)
-            texts = column.map(lambda value: inert(value) if isinstance(value, str) else value)
-            if not texts.equals(column):
-                safe.isetitem(at, texts)
+        if kind.kind == "O":  # texts, and what else is no number or time
+            values = frame.iloc[:, at].tolist()
+            texts = [inert(value) if isinstance(value, str) else value for value in values]
+            if any(a is not b for a, b in zip(texts, values, strict=True)):
+                safe.isetitem(at, pd.Series(texts, frame.index, dtype=object))
     return safe
 
 

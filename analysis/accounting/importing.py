@@ -138,22 +138,18 @@ def _look(reading: Reading, jobs: pd.DataFrame, states: dict[str, int]) -> None:
 def _refuse_useless(reading: Reading) -> None:
     """Refuse a file without any row, or without any that can be used.
 
-    Of files that are one set, only all of them together are.
+    Files of one set are only refused if none of them has such a row.
     """
-    if reading.one_set:
-        if not sum(reading.rows_read.values()):
-            where = f"{reading.files[0]} and {len(reading.files) - 1:,} other files"
-            raise DataError("no rows in any of them", where, "at least one row of accounting")
-        if sum(map(len, reading.refused)) < sum(reading.rows_read.values()):
-            return
-    refused = dict.fromkeys(reading.files, 0)
-    for path, lines in reading.whence(_unique(reading.refused)):
-        refused[path] = len(lines)
+    useless = dict.fromkeys(reading.files, 0)
+    for path, lines in reading.whence(_unique([*reading.refused, *reading.merged])):
+        useless[path] = len(lines)
+    if reading.one_set and sum(useless.values()) < sum(reading.rows_read.values()):
+        return
     for path in reading.files:
         read = reading.rows_read[path]
-        if not read and not reading.one_set:
+        if not read and (not reading.one_set or not sum(reading.rows_read.values())):
             raise DataError("no rows in it", str(path), "at least one row of accounting")
-        if read and refused[path] == read:
+        if read and useless[path] == read:
             first = next((r for r in reading.first if r.file == str(path)), None)
             what = f"none of its {read:,} rows can be used"
             expected = "rows of this format"
@@ -172,9 +168,10 @@ def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
         EngineError: When they do not add up: a reader lost rows, or counted some twice.
     """
     fine = _unique(list(used.values()))
-    merged = np.setdiff1d(_unique(reading.merged), fine, assume_unique=True)
-    taken = np.union1d(fine, merged)
-    refused = np.setdiff1d(_unique(reading.refused), taken, assume_unique=True)
+    merged = _unique(reading.merged)
+    merged = merged[~_among(merged, fine)]
+    refused = _unique(reading.refused)
+    refused = refused[~(_among(refused, fine) | _among(refused, merged))]
     read = sum(reading.rows_read.values())
     again = len(merged) + reading.repeated
     rows = {"read": read, "used": len(fine), "refused": len(refused), "merged": again}
@@ -185,7 +182,17 @@ def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
 
 
 def _unique(parts: Sequence[Places]) -> Places:
-    return np.unique(np.concatenate([np.array([], dtype=np.int64), *parts]))
+    """Return all places once, in order; much faster than numpy's unique, which hashes."""
+    places = np.concatenate([np.array([], dtype=np.int64), *parts])
+    places.sort()
+    return places[np.concatenate([[True], places[1:] != places[:-1]])[: len(places)]]
+
+
+def _among(places: Places, others: Places) -> np.ndarray:
+    """Return which places are among others, which are in order."""
+    if not len(others):
+        return np.zeros(len(places), dtype=bool)
+    return others[np.minimum(np.searchsorted(others, places), len(others) - 1)] == places
 
 
 def _totals(folder: Path, until: pd.Timestamp | None) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from sim.errors import DataError
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @contextmanager
@@ -37,6 +38,8 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             begin = stream.peek(3)[:3]
             if not begin:
                 raise DataError("the file is empty", str(path), "rows of accounting")
+            if begin[:2] in _UTF_16:
+                raise DataError("UTF-16", str(path), "a text in UTF-8")
             if begin == _BOM:
                 stream.read(3)
             yield cast(BinaryIO, stream)
@@ -49,10 +52,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 LONGEST_LINE = 1_000_000  # bytes; assumed: no row of accounting is longer
-BLOCK = 1 << 24  # bytes read at a time
+BLOCK = 1 << 23  # bytes read at a time unless said otherwise
 
 
-def blocks_of_lines(stream: BinaryIO, size: int = BLOCK) -> Iterator[tuple[bytes, bool]]:
+def blocks_of_lines(stream: BinaryIO, size: int | None = None) -> Iterator[tuple[bytes, bool]]:
     r"""Cut a stream at line ends, holding one block at a time.
 
     Line ends become `\n`, whatever they were (`\r\n` or `\n`). Of a line that is too long only the
@@ -62,7 +65,7 @@ def blocks_of_lines(stream: BinaryIO, size: int = BLOCK) -> Iterator[tuple[bytes
         Whole lines, and whether the last of them had no line end in the file (one is added).
     """
     rest, skipping = b"", False
-    while piece := stream.read(size):
+    while piece := stream.read(size or BLOCK):
         if skipping:  # the remainder of a line that is too long
             _, found, piece = piece.partition(b"\n")
             if not found:
