@@ -42,7 +42,7 @@ VERBS = {
     "import": "read accounting exports (FORMAT FILE…) into two tables with a report",
     "export": "write a simulated run as ai4-accounting snapshots and as SWF",
 }
-PLAYING = ("run", "calibrate", "project", "compare", "export")  # verbs that play clusters of serving
+PLAYING = ("run", "calibrate", "project", "compare", "export")  # clusters of serving
 USAGE = (
     "usage: aiaas VERB [key=value …] [-m]\n\n"
     + "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())

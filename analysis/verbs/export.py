@@ -19,7 +19,7 @@ from analysis.accounting.exports.swf import Machine, in_whole_seconds, names_tab
 from analysis.accounting.totals import monthly
 from analysis.progress import progress, say, stdout
 from analysis.runfolder import open_run_folder
-from analysis.storing import write_atomically, write_csv, write_parquet
+from analysis.storing import inert_frame, write_csv, write_parquet, write_text
 from analysis.verbs import run
 from analysis.verbs.common import Setup, at_least, prepare_setup
 from analysis.wording import thousands
@@ -126,7 +126,7 @@ def _write_snapshots(
              "full-agg": summary.full}  # fmt: skip
     for part, table in parts.items():
         path = folder / "summaries" / f"{Path(namespace).name}-{part}.csv"
-        write_atomically(path, lambda p, t=table: t.to_csv(p, sep=";", index=False))
+        write_text(inert_frame(table).to_csv(sep=";", index=False), path)
     return count
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.accounting.tables import utc
+from analysis.accounting.tables import utc, utc_us
 
 MHZ_PER_CORE = 2000  # MHz; assumed, as in the format's own example
 STATUS_OF = {
@@ -77,11 +77,11 @@ def snapshots_of(
     """
     all_jobs = sorted(_jobs(jobs, namespace), key=lambda job: job.seen_us)
     names = sorted({job.namespace for job in all_jobs} | ({namespace} if namespace else set()))
-    first = min((job.seen_us for job in all_jobs), default=_us(until))
-    begin_us = first if begin is None else _us(begin)
+    first = min((job.seen_us for job in all_jobs), default=utc_us(until))
+    begin_us = first if begin is None else utc_us(begin)
     alive: list[_Job] = []
     at = 0
-    for time_us in snapshot_times_us(begin_us, _us(until), interval_h):
+    for time_us in snapshot_times_us(begin_us, utc_us(until), interval_h):
         while at < len(all_jobs) and all_jobs[at].seen_us <= time_us:
             alive.append(all_jobs[at])
             at += 1
@@ -102,10 +102,6 @@ def write_snapshots(snapshots: Iterator[tuple[int, str]], folder: Path) -> int:
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         count += 1
     return count
-
-
-def _us(time: pd.Timestamp) -> int:
-    return int(time.as_unit("us").value)
 
 
 def _jobs(jobs: pd.DataFrame, namespace: str | None) -> Iterator[_Job]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.accounting.tables import utc
+from analysis.accounting.tables import utc, utc_us
 from analysis.storing import write_atomically
 
 STATUS_OF = {"completed": 1, "failed": 0, "cancelled": 5, "timeout": 0, "preempted": 0}
@@ -86,7 +86,7 @@ def write_swf(
     ordered = _in_order(jobs)
     ordered = ordered[ordered[_COLUMN[processors]] > 0.0]
     left_out = len(jobs) - len(ordered)
-    first = _times(ordered)[0].min(initial=int(until.as_unit("us").value))
+    first = _times(ordered)[0].min(initial=utc_us(until))
     begin_s = int(first // _US_PER_S if begin is None else begin.timestamp())
     header = _header(ordered, processors, machine, begin_s, until, left_out)
     names = numbers_of(jobs["user"].tolist()), numbers_of(jobs["project"].tolist())
@@ -131,7 +131,7 @@ def _lines(
     """Return a line of 18 fields for each job."""
     submit, start, end = _times(jobs)
     ran = start != _NAT.view(np.int64)
-    end = np.where(end == _NAT.view(np.int64), int(until.as_unit("us").value), end)
+    end = np.where(end == _NAT.view(np.int64), utc_us(until), end)
     held = [_decimal(value) for value in jobs[column]]
     kb = np.rint(jobs["mem_gb"].to_numpy() * 1e9 / _KB / jobs[column].to_numpy())
     memory = np.where(np.isnan(kb), -1.0, kb).astype(np.int64)
