@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ LEFT_OUT = (
     "deployments as the allocated ledger has them; platform services and replicas that serve are "
     "no jobs and left out"
 )
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _KEYS = ["month", "user", "resource", "unit"]
 
 
@@ -62,8 +64,9 @@ def prepare(config: DictConfig) -> Job:
                 raise ConfigError("unknown choice", key, ", ".join(known), name, known)
     if not 0.1 <= options["interval_h"] <= 24.0:
         raise ConfigError("out of bounds", "interval_h", "0.1 to 24 h", options["interval_h"])
-    if options["namespace"] is not None and not options["namespace"].isprintable():
-        raise ConfigError("not a name", "namespace", "printable", ascii(options["namespace"]))
+    if options["namespace"] is not None and not _NAME.fullmatch(options["namespace"]):
+        expected = "letters, digits, and . _ - within"
+        raise ConfigError("not a name", "namespace", expected, options["namespace"])
     return Job(setup, run.job_of(setup, at_least(options, "replicate", 0) + 1))
 
 
@@ -125,7 +128,7 @@ def _write_snapshots(
     parts = {"timeseries": summary.timeseries, "users-agg": summary.users,
              "full-agg": summary.full}  # fmt: skip
     for part, table in parts.items():
-        path = folder / "summaries" / f"{Path(namespace).name}-{part}.csv"
+        path = folder / "summaries" / f"{namespace}-{part}.csv"
         write_text(inert_frame(table).to_csv(sep=";", index=False), path)
     return count
 

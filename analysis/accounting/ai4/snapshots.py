@@ -183,6 +183,32 @@ def sighting(namespace: str, record: Any) -> Sighting | Refused:
         return wrong.why
 
 
+class Sightings:
+    """Reads records; those that say what they said in the snapshot before are not read again.
+
+    Most do. What is kept is one snapshot.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], tuple[Any, Sighting]] = {}
+        self._now: dict[tuple[str, str], tuple[Any, Sighting]] = {}
+
+    def next_snapshot(self) -> None:
+        """Say that the records to come are of another snapshot."""
+        self._before, self._now = self._now, {}
+
+    def read(self, namespace: str, record: Any) -> Sighting | Refused:
+        """Return the same as `sighting`."""
+        name = record.get("job_ID") if isinstance(record, dict) else None
+        if not isinstance(name, str):
+            return sighting(namespace, record)
+        known = self._before.get((namespace, name))
+        seen = known[1] if known and known[0] == record else sighting(namespace, record)
+        if isinstance(seen, Sighting):
+            self._now[namespace, name] = (record, seen)
+        return seen
+
+
 class _Wrong(Exception):
     def __init__(self, field: str, what: str, expected: str, given: object) -> None:
         super().__init__(what)

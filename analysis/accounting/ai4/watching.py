@@ -88,7 +88,8 @@ class Watch:
         key = (*job, seen.allocation or seen.start_us)
         before = self.allocations[key].latest if key in self.allocations else seen
         known = self._sighted(self.allocations, key, seen, time_us, place)
-        changed = _ended(known, seen, time_us) or _facts(before) != _facts(seen)
+        changed = _ended(known, seen, time_us)
+        changed = changed or (before is not seen and _facts(before) != _facts(seen))
         self.counts[MOVED] += changed
         self.counts[AHEAD] += seen.start_us > time_us
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.accounting.ai4 import jobs, watching
 from analysis.accounting.ai4.masks import masks_of
-from analysis.accounting.ai4.snapshots import Refused, Snapshot, sighting, snapshots
+from analysis.accounting.ai4.snapshots import Refused, Sightings, Snapshot, snapshots
 from analysis.accounting.ai4.watching import Watch
 from analysis.accounting.options import SITE, ZONE, Option
 from analysis.accounting.reading import Chunk, Reading
@@ -64,9 +64,9 @@ def read(reading: Reading) -> Iterator[Chunk]:
         raise ConfigError("too small", "mhz_per_core", "above 0", options["mhz_per_core"])
     masks = masks_of(options["map"])
     reading.one_set = True
-    watch, good = Watch(), 0
+    watch, sightings, good = Watch(), Sightings(), 0
     for snapshot in snapshots(tuple(reading.files), options["file_time_zone"]):
-        good += _look(reading, watch, snapshot)
+        good += _look(reading, watch, sightings, snapshot)
     reading.until_utc = pd.Timestamp(watch.last_us, unit="us", tz="UTC")
     rows = jobs.Rows(watch, options["vanished"], options["mhz_per_core"], masks)
     _say_before(reading, watch)
@@ -79,15 +79,16 @@ def read(reading: Reading) -> Iterator[Chunk]:
     _say_after(reading, watch, rows)
 
 
-def _look(reading: Reading, watch: Watch, snapshot: Snapshot) -> int:
+def _look(reading: Reading, watch: Watch, sightings: Sightings, snapshot: Snapshot) -> int:
     """Show a snapshot to the watch; returns how many of its records could be used."""
     path, first = snapshot.path, int(reading.places(snapshot.path, [0])[0])
     number = good = 0
+    sightings.next_snapshot()
     for namespace, records in snapshot.records.items():
         watch.begin(namespace, snapshot.time_us)
         for record in records:
             number += 1
-            seen = sighting(namespace, record)
+            seen = sightings.read(namespace, record)
             if isinstance(seen, Refused):
                 reading.refuse(path, [number], seen.field, seen.what, seen.expected, [seen.given])
             else:
