@@ -23,7 +23,7 @@ from analysis.runfolder import open_run_folder
 from analysis.storing import inert_frame, write_csv, write_parquet, write_text
 from analysis.verbs import run
 from analysis.verbs.common import Setup, at_least, prepare_setup
-from analysis.wording import thousands
+from analysis.wording import slug, thousands
 from sim.errors import ConfigError
 from sim.runner import RunResult, run_once
 
@@ -128,7 +128,7 @@ def _write_snapshots(
     parts = {"timeseries": summary.timeseries, "users-agg": summary.users,
              "full-agg": summary.full}  # fmt: skip
     for part, table in parts.items():
-        path = folder / "summaries" / f"{namespace}-{part}.csv"
+        path = folder / "summaries" / f"{slug(namespace) or 'namespace'}-{part}.csv"
         write_text(inert_frame(table).to_csv(sep=";", index=False), path)
     return count
 
