@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from functools import reduce
+from keyword import iskeyword
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,7 +39,10 @@ VERBS = {
     "calibrate": "fit the parameters to the reported figures and keep posterior draws",
     "project": "project the months to come from posterior draws, with tables and figures",
     "compare": "play the variants of a scenario in the same worlds and set them side by side",
+    "import": "read accounting exports (FORMAT FILE…) into two tables with a report",
+    "export": "write a simulated run as ai4-accounting snapshots and as SWF",
 }
+PLAYING = ("run", "calibrate", "project", "compare", "export")  # clusters of serving
 USAGE = (
     "usage: aiaas VERB [key=value …] [-m]\n\n"
     + "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
@@ -67,8 +72,15 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         register(folder)
     for path in scenarios.packaged().values():
         scenarios.register(path)
-    arguments = [_with_defaults(_own_policy(_own_scenario(_own_federation(a)))) for a in arguments]
-    module = importlib.import_module(f"analysis.verbs.{verb}")
+    module = importlib.import_module(f"analysis.verbs.{verb}{'_' if iskeyword(verb) else ''}")
+    if hasattr(module, "rewritten"):  # a verb that takes more than overrides
+        rewritten = module.rewritten(arguments)
+        if rewritten is None:
+            return 0
+        arguments = rewritten
+    else:
+        shared = (_own_federation, _own_scenario, _own_policy, _with_defaults)
+        arguments = [reduce(lambda a, change: change(a), shared, a) for a in arguments]
     overrides = [a for a in arguments if not a.startswith("-")]
     if not any(
         a in ("--help", "-h", "--hydra-help", "--info", "-i", "--version")
@@ -77,7 +89,7 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
     ):
         for job in _jobs(overrides, multirun=_is_multirun(arguments)):
             module.prepare(composed(verb, job))
-        if verb != "validate":
+        if verb in PLAYING:
             compile_kernel()
     return _through_hydra(verb, module, arguments)
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.figure_tables import tick_text
 from analysis.frames import AVERAGED
+from analysis.storing import write_csv
 
 HALF_PAGE_IN = (3.5, 2.8)  # inches; a column of 8.5 cm
 WIDE_IN = 7.2  # inches; both columns
@@ -97,6 +98,6 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
-    table.to_csv(folder / f"{name}.csv", index=False)
+    write_csv(table, folder / f"{name}.csv", float_format=None)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
     return path

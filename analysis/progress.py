@@ -29,11 +29,11 @@ def stdout() -> Console:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; yields a function that advances it.
 
-    Nothing is shown when stderr is no terminal. To advance is also where work stops after a signal
-    whose exception got lost.
+    Without a total it counts. Nothing is shown when stderr is no terminal. To advance is also where
+    work stops after a signal whose exception got lost.
     """
     if not sys.stderr.isatty():
         yield lambda _: stop_if_asked()

@@ -17,7 +17,10 @@ from analysis.fingerprint import digest, file_sha256
 from analysis.storing import write_json
 from sim import MODEL_VERSION
 
-_PACKAGES = ("aiaas-sim", "simpy", "numpy", "scipy", "pandas", "hydra-core", "emcee", "holidays")
+_PACKAGES = (
+    "aiaas-sim", "simpy", "numpy", "scipy", "pandas", "pandera", "pyarrow", "hydra-core", "emcee",
+    "holidays",
+)  # fmt: skip
 
 
 @dataclass
@@ -42,7 +45,7 @@ class RunFolder:
 
 
 def open_run_folder(
-    verb: str, config: Mapping[str, Any], inputs: Mapping[str, Path], seed: int
+    verb: str, config: Mapping[str, Any], inputs: Mapping[str, Path], seed: int | None
 ) -> RunFolder:
     """Create `outputs/<verb>/<time with microseconds>-<hash>/` below the current directory.
 
@@ -53,7 +56,7 @@ def open_run_folder(
         verb: The command.
         config: Its composed configuration, plain data.
         inputs: Files that were read, by name; missing ones are left out.
-        seed: Seed entropy of the run.
+        seed: Seed entropy of the run; None where nothing is drawn.
     """
     config_hash = digest(dict(config))
     while True:

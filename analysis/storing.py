@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -27,9 +30,36 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     write_atomically(path, lambda p: frame.to_parquet(p, index=False))
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV with six significant digits."""
-    write_atomically(path, lambda p: frame.to_csv(p, index=False, float_format="%.6g"))
+def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g") -> None:
+    """Write a table as CSV, numbers with six significant digits, no text a formula."""
+    safe = inert_frame(frame)
+    write_atomically(path, lambda p: safe.to_csv(p, index=False, float_format=float_format))
+
+
+def inert(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula.
+
+    That is a text of several characters that begins with = + - @, a tab or a line break, and is no
+    number.
+
+    >>> inert("=cmd()"), inert("-"), inert("-1.5"), inert("IFCA-CSIC")
+    ("'=cmd()", '-', '-1.5', 'IFCA-CSIC')
+    """
+    if len(text) < 2 or text[0] not in "=+-@\t\r\n" or _NUMBER.fullmatch(text):
+        return text.replace("\r", " ")  # which would begin a row
+    return "'" + text.replace("\r", " ")
+
+
+def inert_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts and column names are all `inert`."""
+    safe = frame.rename(columns=lambda name: inert(name) if isinstance(name, str) else name)
+    for at, kind in enumerate(frame.dtypes):
+        if kind.kind == "O":  # texts, and what else is no number or time
+            values = frame.iloc[:, at].tolist()
+            texts = [inert(value) if isinstance(value, str) else value for value in values]
+            if any(a is not b for a, b in zip(texts, values, strict=True)):
+                safe.isetitem(at, pd.Series(texts, frame.index, dtype=object))
+    return safe
 
 
 def write_json(data: Any, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from datetime import date
@@ -110,3 +111,13 @@ def slug(name: str) -> str:
     '2.4.1_ifca-csic_gpu'
     """
     return re.sub(r"[^a-z0-9.\-]+", "_", name.lower()).strip("_.")
+
+
+def escaped(text: str) -> str:
+    r"""Return a name from outside so that markdown and HTML show it and do nothing else.
+
+    >>> print(escaped("<b>|a_b"))
+    &lt;b&gt;\|a\_b
+    """
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return html.escape(re.sub(r"([\\`*_\[\]#|~])", r"\\\1", plain), quote=False)

@@ -13,6 +13,7 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from analysis.storing import write_csv
 from analysis.wording import slug
 
 READ_ME = "read me"
@@ -83,7 +84,7 @@ def write_tables(
     written = [write_workbook(tables, folder / f"{name}.xlsx", hypotheses)]
     for title, table in tables.items():
         path = csv_folder / f"{slug(title)}.csv"
-        table.to_csv(path, index=False)
+        write_csv(table, path, float_format=None)
         written.append(path)
     return written
 

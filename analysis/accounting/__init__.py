@@ -1,0 +1,1 @@
+"""Accounting exports in: two canonical tables, and one reader a file for each format."""

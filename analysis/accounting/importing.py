@@ -1,0 +1,210 @@
+"""From files of a format to the two canonical tables, with an account of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandera.errors import SchemaErrors
+
+from analysis.accounting.reading import Chunk, Places, Reader, Reading
+from analysis.accounting.spool import Spool, frames
+from analysis.accounting.tables import AGGREGATES, JOBS, SCHEMAS, utc
+from analysis.accounting.totals import COLUMNS, monthly
+from sim.errors import DataError, EngineError
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """What an import made: `jobs.parquet`, `aggregates.parquet` and `refused.csv` in a folder.
+
+    Args:
+        reading: What was said while reading.
+        rows: Rows read, used, refused and merged; read is the sum of the others.
+        tables: Rows of each canonical table.
+        until: Jobs that still run are counted up to then.
+        totals: Columns month, table, resource, ledger, quantity, unit.
+        states: Jobs by what became of them, and how long: counts by words.
+    """
+
+    reading: Reading
+    rows: dict[str, int]
+    tables: dict[str, int]
+    until: pd.Timestamp | None
+    totals: pd.DataFrame
+    states: dict[str, int]
+
+
+def import_files(
+    reader: Reader, reading: Reading, folder: Path, until: pd.Timestamp | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Imported:  # fmt: skip
+    """Read all files into a folder, which must be empty but for the file of refused rows.
+
+    Args:
+        reader: Of their format.
+        reading: The files and options.
+        folder: Where the tables are written.
+        until: Up to when running jobs are counted; None: the latest time that the files know.
+        advance: Called with the number of canonical rows since the last call.
+
+    Raises:
+        DataError: When a file cannot be used at all; `folder` is then of no use.
+    """
+    spools = {table: Spool(table, folder / f"{table}.parquet") for table in SCHEMAS}
+    states: dict[str, int] = {}
+    try:
+        for chunk in reader.read(reading):
+            fine = _validated(reading, chunk)
+            if len(fine.frame):
+                spools[fine.table].add(fine.frame, _places(reading, fine))
+                if fine.table == JOBS:
+                    _look(reading, fine.frame, states)
+            advance(len(chunk.line))
+        _refuse_useless(reading)
+        used = {table: spool.settle(reading) for table, spool in spools.items()}
+    finally:
+        for spool in spools.values():
+            spool.close()
+        reading.close()
+    until = until or reading.until_utc or reading.seen_utc
+    return Imported(
+        reading, _rows(reading, used), {t: len(places) for t, places in used.items()}, until,
+        _totals(folder, until), states,
+    )  # fmt: skip
+
+
+def _validated(reading: Reading, chunk: Chunk) -> Chunk:
+    """Refuse the rows that the schema of the table refuses."""
+    schema = SCHEMAS[chunk.table]
+    try:
+        schema.validate(chunk.frame, lazy=True)
+        return chunk
+    except SchemaErrors as error:
+        cases = error.failure_cases
+    if cases["index"].isna().any():
+        wrong = cases[cases["index"].isna()].iloc[0]
+        raise EngineError("a reader made a wrong table", chunk.table, str(wrong["check"]),
+                          str(wrong["failure_case"]))  # fmt: skip
+    across = {check.error: check.name for check in schema.checks}
+    cases = cases.assign(name=[across.get(c, n) for c, n in zip(cases["check"], cases["column"],
+                                                                strict=True)])  # fmt: skip
+    cases = cases.drop_duplicates("index").sort_values("index")
+    for (name, check), mine in cases.groupby(["name", "check"], sort=False):
+        at = mine["index"].to_numpy(np.int64)
+        places = _places(reading, chunk)[at]
+        told = dict(zip(places.tolist(), _told(chunk.frame, name, check, at), strict=True))
+        for path, line in reading.whence(places):
+            given = [told[place] for place in reading.places(path, line).tolist()]
+            what = "a value that cannot be"
+            reading.refuse(path, line, str(name), what, str(check), given)
+    lines = np.unique(chunk.line[cases["index"].to_numpy(np.int64)])
+    keep = ~np.isin(chunk.line, lines)
+    frame = chunk.frame[keep].reset_index(drop=True)
+    return Chunk(chunk.table, frame, chunk.path, chunk.line[keep])
+
+
+def _places(reading: Reading, chunk: Chunk) -> Places:
+    return chunk.line if chunk.path is None else reading.places(chunk.path, chunk.line)
+
+
+def _told(frame: pd.DataFrame, name: str, check: str, at: np.ndarray) -> list[str]:
+    """Return what was found in rows that were refused; both times where two have to agree."""
+    texts = frame[name].iloc[at].astype(str)
+    other = [word for word in check.split() if word in frame.columns and word != name]
+    if not other:
+        return texts.tolist()
+    return [f"{a}, {b}" for a, b in zip(texts, frame[other[0]].iloc[at].astype(str), strict=True)]
+
+
+def _look(reading: Reading, jobs: pd.DataFrame, states: dict[str, int]) -> None:
+    """Remember the latest time, and count jobs that a reader of the report should know of."""
+    for name in ("submit_utc", "start_utc", "end_utc"):
+        reading.saw(utc(jobs[name]))
+    placed, ended = jobs["start_utc"].notna(), jobs["end_utc"].notna()
+    for word, which in {
+        "never placed": ~placed,
+        "still running": placed & ~ended,
+        "of no duration": placed & (jobs["end_utc"] == jobs["start_utc"]),
+        "started before they were submitted": jobs["start_utc"] < jobs["submit_utc"],
+    }.items():
+        states[word] = states.get(word, 0) + int(which.sum())
+
+
+def _refuse_useless(reading: Reading) -> None:
+    """Refuse a file without any row, or without any that can be used.
+
+    Files of one set are only refused if none of them has such a row.
+    """
+    useless = dict.fromkeys(reading.files, 0)
+    for path, lines in reading.whence(_unique([*reading.refused, *reading.merged])):
+        useless[path] = len(lines)
+    if reading.one_set and sum(useless.values()) < sum(reading.rows_read.values()):
+        return
+    for path in reading.files:
+        read = reading.rows_read[path]
+        if not read and (not reading.one_set or not sum(reading.rows_read.values())):
+            raise DataError("no rows in it", str(path), "at least one row of accounting")
+        if read and useless[path] == read:
+            first = next((r for r in reading.first if r.file == str(path)), None)
+            what = f"none of its {read:,} rows can be used"
+            expected = "rows of this format"
+            if first is not None:
+                expected = f"at {reading.word} {first.row}, field {first.field}: {first.expected}"
+            raise DataError(what, str(path), expected, first and first.given)
+
+
+def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
+    """Count what became of the rows that were read.
+
+    A row that became several is used if any of them is; merged and refused if that is all that
+    became of it.
+
+    Raises:
+        EngineError: When they do not add up: a reader lost rows, or counted some twice.
+    """
+    fine = _unique(list(used.values()))
+    merged = _unique(reading.merged)
+    merged = merged[~_among(merged, fine)]
+    refused = _unique(reading.refused)
+    refused = refused[~(_among(refused, fine) | _among(refused, merged))]
+    read = sum(reading.rows_read.values())
+    again = len(merged) + reading.repeated
+    rows = {"read": read, "used": len(fine), "refused": len(refused), "merged": again}
+    if read != len(fine) + len(refused) + again:
+        expected = "rows read = used + refused + merged"
+        raise EngineError("rows do not add up", reading.format_name, expected, str(rows))
+    return rows
+
+
+def _unique(parts: Sequence[Places]) -> Places:
+    """Return all places once, in order; much faster than numpy's unique, which hashes."""
+    places = np.concatenate([np.array([], dtype=np.int64), *parts])
+    places.sort()
+    return places[np.concatenate([[True], places[1:] != places[:-1]])[: len(places)]]
+
+
+def _among(places: Places, others: Places) -> np.ndarray:
+    """Return which places are among others, which are in order."""
+    if not len(others):
+        return np.zeros(len(places), dtype=bool)
+    return others[np.minimum(np.searchsorted(others, places), len(others) - 1)] == places
+
+
+def _totals(folder: Path, until: pd.Timestamp | None) -> pd.DataFrame:
+    """Return totals by month, from the files that were written."""
+    jobs = monthly(frames(folder / f"{JOBS}.parquet", list(COLUMNS)), until)
+    jobs = jobs.assign(table=JOBS, ledger="allocated")
+    parts: list[Any] = [jobs]
+    for frame in frames(folder / f"{AGGREGATES}.parquet"):
+        month = frame["period_start"].dt.strftime("%Y-%m")
+        parts.append(frame.assign(month=month, table=AGGREGATES))
+    names = ["month", "table", "resource", "ledger", "unit"]
+    whole = pd.concat([p[[*names, "quantity"]] for p in parts if len(p)] or [jobs[[*names]]])
+    if not len(whole):
+        return pd.DataFrame(columns=[*names, "quantity"])
+    return whole.groupby(names, as_index=False)["quantity"].sum()

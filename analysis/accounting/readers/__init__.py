@@ -1,0 +1,1 @@
+"""One reader a file, found by its file name; `analysis.accounting.reading` says what one has."""
