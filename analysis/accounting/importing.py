@@ -61,7 +61,7 @@ def import_files(
         for chunk in reader.read(reading):
             fine = _validated(reading, chunk)
             if len(fine.frame):
-                spools[fine.table].add(fine.frame, reading.places(fine.path, fine.line))
+                spools[fine.table].add(fine.frame, _places(reading, fine))
                 if fine.table == JOBS:
                     _look(reading, fine.frame, states)
             advance(len(chunk.line))
@@ -71,7 +71,7 @@ def import_files(
         for spool in spools.values():
             spool.close()
         reading.close()
-    until = reading.seen_utc if until is None else until
+    until = until or reading.until_utc or reading.seen_utc
     return Imported(
         reading, _rows(reading, used), {t: len(places) for t, places in used.items()}, until,
         _totals(folder, until), states,
@@ -96,13 +96,20 @@ def _validated(reading: Reading, chunk: Chunk) -> Chunk:
     cases = cases.drop_duplicates("index").sort_values("index")
     for (name, check), mine in cases.groupby(["name", "check"], sort=False):
         at = mine["index"].to_numpy(np.int64)
-        given = _told(chunk.frame, name, check, at)
-        what = "a value that cannot be"
-        reading.refuse(chunk.path, chunk.line[at], str(name), what, str(check), given)
+        places = _places(reading, chunk)[at]
+        told = dict(zip(places.tolist(), _told(chunk.frame, name, check, at), strict=True))
+        for path, line in reading.whence(places):
+            given = [told[place] for place in reading.places(path, line).tolist()]
+            what = "a value that cannot be"
+            reading.refuse(path, line, str(name), what, str(check), given)
     lines = np.unique(chunk.line[cases["index"].to_numpy(np.int64)])
     keep = ~np.isin(chunk.line, lines)
     frame = chunk.frame[keep].reset_index(drop=True)
     return Chunk(chunk.table, frame, chunk.path, chunk.line[keep])
+
+
+def _places(reading: Reading, chunk: Chunk) -> Places:
+    return chunk.line if chunk.path is None else reading.places(chunk.path, chunk.line)
 
 
 def _told(frame: pd.DataFrame, name: str, check: str, at: np.ndarray) -> list[str]:
@@ -129,15 +136,24 @@ def _look(reading: Reading, jobs: pd.DataFrame, states: dict[str, int]) -> None:
 
 
 def _refuse_useless(reading: Reading) -> None:
-    """Refuse a file without any row, or without any that can be used."""
+    """Refuse a file without any row, or without any that can be used.
+
+    Of files that are one set, only all of them together are.
+    """
+    if reading.one_set:
+        if not sum(reading.rows_read.values()):
+            where = f"{reading.files[0]} and {len(reading.files) - 1:,} other files"
+            raise DataError("no rows in any of them", where, "at least one row of accounting")
+        if sum(map(len, reading.refused)) < sum(reading.rows_read.values()):
+            return
     useless = dict.fromkeys(reading.files, 0)
     for path, lines in reading.whence(_unique([*reading.refused, *reading.merged])):
         useless[path] = len(lines)
     for path in reading.files:
         read = reading.rows_read[path]
-        if not read:
+        if not read and not reading.one_set:
             raise DataError("no rows in it", str(path), "at least one row of accounting")
-        if useless[path] == read:
+        if read and useless[path] == read:
             first = next((r for r in reading.first if r.file == str(path)), None)
             what = f"none of its {read:,} rows can be used"
             expected = "rows of this format"
@@ -161,8 +177,9 @@ def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
     refused = _unique(reading.refused)
     refused = refused[~(_among(refused, fine) | _among(refused, merged))]
     read = sum(reading.rows_read.values())
-    rows = {"read": read, "used": len(fine), "refused": len(refused), "merged": len(merged)}
-    if read != len(fine) + len(refused) + len(merged):
+    again = len(merged) + reading.repeated
+    rows = {"read": read, "used": len(fine), "refused": len(refused), "merged": again}
+    if read != len(fine) + len(refused) + again:
         expected = "rows read = used + refused + merged"
         raise EngineError("rows do not add up", reading.format_name, expected, str(rows))
     return rows

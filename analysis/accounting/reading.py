@@ -43,13 +43,14 @@ class Chunk:
     Args:
         table: `jobs` or `aggregates`.
         frame: From `frame_of`, with an index from 0.
-        path: The file.
+        path: The file; None if rows come from several.
         line: Line or number of record of each row, from 1; a row of the file may become several.
+            Without a path the places of rows (`Reading.places`).
     """
 
     table: str
     frame: pd.DataFrame
-    path: Path
+    path: Path | None
     line: Places
 
 
@@ -91,6 +92,10 @@ class Reading:
         format_name: Name of the format.
         refused_csv: Where refused rows are written, one by one.
         word: `line` or `record`.
+        one_set: Whether the files are parts of one thing, so that single ones may be empty or of
+            no use; a reader says so.
+        until_utc: Up to when running jobs are counted; None: the latest moment that was seen. For
+            readers that know better.
     """
 
     files: Sequence[Path]
@@ -106,9 +111,13 @@ class Reading:
     refused: list[Places] = field(default_factory=list)
     merged: list[Places] = field(default_factory=list)
     merged_why: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    one_set: bool = False
+    until_utc: pd.Timestamp | None = None
 
     def __post_init__(self) -> None:
         """Begin the file of refused rows."""
+        self._number = {path: number for number, path in enumerate(self.files)}
         self._file = self.refused_csv.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(REFUSED_COLUMNS)
@@ -120,7 +129,7 @@ class Reading:
     def places(self, path: Path, line: Any) -> Places:
         """Return the places of rows of a file; unique over all files."""
         lines: Places = np.asarray(line, dtype=np.int64)
-        return lines + (self.files.index(path) << _LINE_BITS)
+        return lines + (self._number[path] << _LINE_BITS)
 
     def whence(self, places: Places) -> Iterator[tuple[Path, Places]]:
         """Return the file and lines of places, file by file."""
@@ -174,6 +183,16 @@ class Reading:
         if len(lines):
             self.merged.append(self.places(path, lines))
             self.merged_why[why] += len(lines)
+
+    def repeat(self, rows: int, why: str) -> None:
+        """Count rows that only say once more what others say: merged, without their places.
+
+        For formats in which most rows do, so that nothing is kept of each. None of these rows may
+        be used, refused or merged as well.
+        """
+        if rows:
+            self.repeated += rows
+            self.merged_why[why] += rows
 
     def note(self, sentence: str, rows: int | None = None) -> None:
         """Say what was assumed or done; nothing if it concerned no row.

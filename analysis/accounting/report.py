@@ -16,12 +16,17 @@ from analysis.wording import escaped, thousands
 
 _MONTHS_SHOWN = 24  # on the terminal; the report has all
 _REASONS_SHOWN = 20
+_FILES_SHOWN = 50
 
 
 def report(done: Imported, says: str, options: dict[str, Any]) -> str:
     """Return the report of an import as markdown; names from files are escaped."""
     reading, word = done.reading, done.reading.word
-    files = [(p, f"{reading.rows_read[p]:,}") for p in reading.files]
+    shown, others = reading.files[:_FILES_SHOWN], reading.files[_FILES_SHOWN:]
+    files = [(escaped(str(p)), f"{reading.rows_read[p]:,}") for p in shown]
+    if others:
+        more = sum(reading.rows_read[p] for p in others)
+        files.append((f"and {len(others):,} more", f"{more:,}"))
     read = ("read", "used", "refused", "merged")
     parts = [
         f"# Import of {escaped(reading.format_name)}",

@@ -9,6 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,8 @@ def _of_yaml(path: Path, text: str) -> list[tuple[str, str, dict[Any, Any]]]:
 
 def _typed(value: Any, kind: type, where: str) -> Any:
     if kind is str:
+        if isinstance(value, date):
+            return value.isoformat()
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             return str(value)
         raise DataError("not a text", where, "a text", str(value)[:80])

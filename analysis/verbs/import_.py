@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,17 +90,31 @@ def prepare(config: DictConfig) -> Job:
         raise ConfigError("no format", "aiaas import", "FORMAT FILE… of " + ", ".join(known))
     reader = formats.reader_of(str(data["format"]))
     name = str(data["format"]).replace("_", "-")
-    files = tuple(Path(str(file)) for file in data["files"])
+    files = tuple(_files(data["files"]))
     if not files:
         raise ConfigError("no file", "aiaas import", f"aiaas import {name} FILE…")
-    for number, path in enumerate(files):
-        if path.resolve() in [p.resolve() for p in files[:number]]:
+    known: set[Path] = set()
+    for path in files:
+        if path.resolve() in known:
             raise ConfigError("file given twice", "files", "different files", str(path))
+        known.add(path.resolve())
         if not path.is_file():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise DataError("no such file", str(path), "a file of accounting", path.name, near)
     options = checked(reader.OPTIONS, data["options"] or {}, name)
     return Job(data, name, reader, files, options, _until(data["until"]))
+
+
+def _files(given: Sequence[Any]) -> Iterator[Path]:
+    """Yield files; of a folder those in it, by name."""
+    for path in (Path(str(name)) for name in given):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".")
+            if not inside:
+                raise DataError("no file in the folder", str(path), "files of accounting")
+            yield from inside
+        else:
+            yield path
 
 
 def _until(text: Any) -> pd.Timestamp | None:
