@@ -55,7 +55,8 @@ def import_files(
     Raises:
         DataError: When a file cannot be used at all; `folder` is then of no use.
     """
-    spools = {table: Spool(table, folder / f"{table}.parquet") for table in SCHEMAS}
+    keys = {JOBS: getattr(reader, "JOB_KEY", None)}
+    spools = {t: Spool(t, folder / f"{t}.parquet", keys.get(t)) for t in SCHEMAS}
     states: dict[str, int] = {}
     try:
         for chunk in reader.read(reading):

@@ -5,6 +5,7 @@ A reader is a module of `analysis.accounting.readers` whose file name is the for
 - `SAYS`: the format in one sentence, with its source.
 - `OPTIONS`: a tuple of `Option`, what it may be told.
 - `ROW`: what a row is counted as, `line` or `record`.
+- `JOB_KEY`, if it is there: columns that identify a job, where they are not site, job_id and start.
 - `read(reading)`: yields chunks of canonical rows, some thousand at a time, from all files.
 
 Each row that is read is told to `reading.read`, and is then used (it is in a chunk), refused
@@ -140,6 +141,10 @@ class Reading:
     def source(self, path: Path) -> str:
         """Return what the column `source` says of rows of a file."""
         return f"{self.format_name}:{path.name}"[:SHOWN]
+
+    def sources(self, places: Places) -> list[str]:
+        """Return the column `source` of rows of several files."""
+        return [self.source(self.files[number]) for number in (places >> _LINE_BITS).tolist()]
 
     def read(self, path: Path, rows: int) -> None:
         """Count rows of a file, whatever becomes of them."""
