@@ -56,6 +56,8 @@ class Sums:
                 amount. None: every row is.
         """
         keep = rows.keep
+        if not keep.any():
+            return
         number = self._numbers(pd.DataFrame(
             {name: _column(values, len(rows)) for name, values in keys.items()}
         )[keep])  # fmt: skip
@@ -74,7 +76,7 @@ class Sums:
         code = keys.groupby(list(keys), sort=False, dropna=False).ngroup().to_numpy(np.int64)
         different = keys.drop_duplicates().itertuples(index=False, name=None)
         known = [self._number.setdefault(key, len(self._number)) for key in different]
-        return np.array(known, dtype=np.int64)[code] if len(code) else code
+        return np.array(known, dtype=np.int64)[code]
 
     def _sum(self, number: NDArray[np.int64], place: Places, parts: list[NDArray]) -> None:
         """Add rows to the sums; the first one of each stands for it."""
@@ -125,9 +127,9 @@ class Sums:
         self._settle()
         names = ["period_start", "period_end", "site", "project"]
         keys = pd.DataFrame(list(self._number), columns=names)
-        amounts = dict(zip(self._amounts, self._sums, strict=False))
-        place = pd.Series(self._first, dtype=np.int64).reindex(range(len(keys)))
-        return keys.assign(place=place, **{n: pd.Series(a) for n, a in amounts.items()})
+        sums = self._sums or [np.zeros(0) for _ in self._amounts]
+        place = np.array([self._first[number] for number in range(len(keys))], dtype=np.int64)
+        return keys.assign(place=place, **dict(zip(self._amounts, sums, strict=True)))
 
 
 def chunks(

@@ -66,9 +66,10 @@ def read(reading: Reading) -> Iterator[Chunk]:
 
 def _records(path: Path) -> Iterator[dict[str, str] | str]:
     """Yield records as keys and values, or what is wrong with one."""
-    rest, first = "", True
+    rest, first, cut_off = "", True, False
     with opened(path) as stream:
         for block, unended in blocks_of_lines(stream, 1 << 20):
+            cut_off = unended
             *whole, rest = (rest + block.decode("utf-8", errors="replace")).split("\n%%")
             if max(map(len, (*whole, rest))) > LONGEST_LINE:
                 raise DataError("record too long", str(path), f"at most {LONGEST_LINE:,} bytes")
@@ -77,7 +78,7 @@ def _records(path: Path) -> Iterator[dict[str, str] | str]:
                 first = False
     if rest.strip() and rest.strip() != HEADER:
         text = _checked(rest, path, first)
-        yield "cut off: no line end, and no %% after it" if unended else _parsed(text)
+        yield "cut off: no line end, and no %% after it" if cut_off else _parsed(text)
 
 
 def _checked(text: str, path: Path, first: bool) -> str:
@@ -135,7 +136,7 @@ def _span(rows: Rows, state: NDArray) -> tuple[NDArray, NDArray]:
     cores = _numbers(rows, "CpuCount", np.inf)
     with np.errstate(invalid="ignore"):
         rows.refuse(wall - (end - start) > TOLERANCE_S, "WallDuration",
-                    "longer than from StartTime to EndTime", "EndTime - StartTime, in s")  # fmt: skip
+                    "longer than from start to end", "EndTime - StartTime, in s")  # fmt: skip
         ended = np.isfinite(end) & np.isin(state, ("completed", "failed", "unknown"))
         suspended = ended & (wall < end - start - TOLERANCE_S)
         idle = np.isfinite(consumed) & (np.abs(consumed - wall * cores) > TOLERANCE_S * cores)

@@ -13,8 +13,8 @@ import numpy as np
 
 from analysis.accounting.delimited import Layout, split
 from analysis.accounting.options import SITE, Option
-from analysis.accounting.reading import Chunk, Reading
 from analysis.accounting.readers.azure_functions_2019 import first_day
+from analysis.accounting.reading import Chunk, Reading
 from analysis.accounting.rows import Rows
 from analysis.accounting.sums import Sums, chunks
 from analysis.traces import COLUMNS_2021

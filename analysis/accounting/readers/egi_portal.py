@@ -87,8 +87,8 @@ def _from_json(reading: Reading, path: Path) -> Iterator[Rows]:
             raise DataError("series of different columns", str(path), "the same in all series")
     for name in LAYOUT.required:
         if name not in columns:
-            where = f"{path}, field columns"
-            raise DataError(f"no column {name!r}", where, SHAPE, ", ".join(map(str, columns))[:SHOWN])
+            given = ", ".join(map(str, columns))[:SHOWN]
+            raise DataError(f"no column {name!r}", f"{path}, field columns", SHAPE, given)
     if any(json_records.values(path, f"{_SERIES}.partial", SHAPE, depth)):
         raise DataError("a part of the data only", f"{path}, field partial", "all of it, or files "
                         "of shorter periods")  # fmt: skip

@@ -54,23 +54,24 @@ def read(reading: Reading) -> Iterator[Chunk]:
 
 
 def _period(reading: Reading, path: Path) -> tuple[np.datetime64, np.datetime64]:
-    """Return the period of a file, as the file or the options tell it."""
+    """Return the period of a file, as the options or the file tell it; they may not differ."""
     zone = reading.options["time_zone"]
     said = _SAID.search(_head(path))
     stated = tuple(reading.options[name] for name in ("start", "end"))
-    texts = stated if None not in stated else said.groups() if said else None
     expected = "start= and end= as in the command, or a line 'Usage from A to B:'"
-    if texts is None:
+    found = []
+    for texts in ((stated,) if None not in stated else ()) + ((said.groups(),) if said else ()):
+        times = iso_times(pa.array(texts), zone).utc
+        given = " to ".join(texts)[: 2 * SHOWN]
+        if np.isnat(times).any() or not times[0] < times[1]:
+            raise DataError("not a period", str(path), expected, given)
+        if found and (found[0] != times).any():
+            raise DataError("two periods", str(path), " to ".join(stated), given)
+        found.append(times)
+    if not found:
         raise DataError("period not told", str(path), expected)
-    times = iso_times(pa.array(texts), zone).utc
-    if np.isnat(times).any() or not times[0] < times[1]:
-        raise DataError("not a period", str(path), expected, " to ".join(texts)[: 2 * SHOWN])
-    if said and None not in stated and (iso_times(pa.array(said.groups()), zone).utc != times).any():
-        given = said.group()[:SHOWN]
-        raise DataError("two periods", str(path), f"that of the options, {' to '.join(stated)}",
-                        given)  # fmt: skip
     reading.note(f"Periods are of {zone}")
-    return times[0], times[1]
+    return found[0][0], found[0][1]
 
 
 def _head(path: Path) -> str:
