@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -202,14 +201,13 @@ def _among(places: Places, others: Places) -> np.ndarray:
 
 def _totals(folder: Path, until: pd.Timestamp | None) -> pd.DataFrame:
     """Return totals by month, from the files that were written."""
-    jobs = monthly(frames(folder / f"{JOBS}.parquet", list(COLUMNS)), until)
-    jobs = jobs.assign(table=JOBS, ledger="allocated")
-    parts: list[Any] = [jobs]
-    for frame in frames(folder / f"{AGGREGATES}.parquet"):
-        month = frame["period_start"].dt.strftime("%Y-%m")
-        parts.append(frame.assign(month=month, table=AGGREGATES))
     names = ["month", "table", "resource", "ledger", "unit"]
-    whole = pd.concat([p[[*names, "quantity"]] for p in parts if len(p)] or [jobs[[*names]]])
-    if not len(whole):
-        return pd.DataFrame(columns=[*names, "quantity"])
+    jobs = monthly(frames(folder / f"{JOBS}.parquet", list(COLUMNS)), until)
+    parts = [jobs.assign(table=JOBS, ledger="allocated")[[*names, "quantity"]]]
+    for frame in frames(folder / f"{AGGREGATES}.parquet", ["period_start", *names[2:], "quantity"]):
+        month = utc(frame["period_start"]).astype("M8[M]").astype(np.int64)
+        mine = frame.assign(month=month, table=AGGREGATES).groupby(names, as_index=False)
+        sums = mine["quantity"].sum()
+        parts.append(sums.assign(month=sums["month"].to_numpy().astype("M8[M]").astype(str)))
+    whole = pd.concat([part for part in parts if len(part)] or parts)
     return whole.groupby(names, as_index=False)["quantity"].sum()

@@ -25,15 +25,17 @@ from sim.errors import DataError
 
 MOST_DEEP = 64  # levels of nesting; assumed: no accounting has more
 LONGEST = 1_000_000  # bytes of a record; assumed likewise
-BATCH = 10_000  # records that are held at a time
+BATCH = 25_000  # records that are held at a time
 _BLOCK = 1 << 18  # bytes read at a time
-_OPEN, _CLOSE, _QUOTE = 1, -1, 2
-_KIND = np.zeros(256, dtype=np.int8)
-_KIND[list(b"[{")], _KIND[list(b"]}")], _KIND[list(b'"')] = _OPEN, _CLOSE, _QUOTE
+_QUOTE = 2
+_KIND = bytes(
+    {b"[": 1, b"{": 1, b"]": 255, b"}": 255, b'"': _QUOTE}.get(bytes([byte]), 0)
+    for byte in range(256)
+)  # int8 of each byte: 1 opens a level, -1 closes one
 
 
 def values(path: Path, prefix: str, shape: str, depth: int | None = None) -> Iterator[Any]:
-    """Yield the values at a place of a JSON file; several documents may follow each other.
+    """Return the values at a place of a JSON file; several documents may follow each other.
 
     Args:
         path: The file, plain or gzip.
@@ -45,17 +47,18 @@ def values(path: Path, prefix: str, shape: str, depth: int | None = None) -> Ite
         DataError: When the file cannot be read, is not JSON, or is nested or a record long beyond
             reason.
     """
-    depth = _levels(prefix) if depth is None else depth
-    yield from _walked(path, ijson.items, prefix, shape, depth)
+    depth = levels(prefix) if depth is None else depth
+    return _walked(path, ijson.items, prefix, shape, depth)
 
 
 def members(path: Path, prefix: str, shape: str) -> Iterator[tuple[str, Any]]:
-    """Yield names and values of the objects at a place of a JSON file, as `values` does."""
-    yield from _walked(path, ijson.kvitems, prefix, shape, _levels(prefix) + 1)
+    """Return names and values of the objects at a place of a JSON file, as `values` does."""
+    return _walked(path, ijson.kvitems, prefix, shape, levels(prefix) + 1)
 
 
-def _levels(prefix: str) -> int:
-    return prefix.count(".") + 1 if prefix else 0
+def levels(prefix: str) -> int:
+    """Return within how many levels of nesting the values at a place are."""
+    return prefix.count(".") + 1
 
 
 def _walked(path: Path, walk: Any, prefix: str, shape: str, depth: int) -> Iterator[Any]:
@@ -99,9 +102,9 @@ class _Guarded:
             data = b"_" + data[1:] if self.escaped else data
             data = data.replace(b"\\\\", b"__").replace(b'\\"', b"__")
             self.escaped = data.endswith(b"\\")
-        raw = np.frombuffer(data, dtype=np.uint8)
-        at = np.flatnonzero(_KIND[raw])
-        kind = _KIND[raw[at]]
+        kinds = np.frombuffer(data.translate(_KIND), dtype=np.int8)
+        at = np.flatnonzero(kinds)
+        kind = kinds[at]
         quote = kind == _QUOTE
         inside = (np.cumsum(quote) + self.quoted) & 1  # of a string, after this sign
         level = self.level + np.cumsum(np.where(quote | (inside == 1), 0, kind))
@@ -173,8 +176,9 @@ def _rows(
     }
     made = Rows(reading, path, line, columns)
     for name, cells in found.items():
-        nested = np.array([isinstance(cell, dict | list) for cell in cells], dtype=bool)
-        made.refuse(nested, name, "not a value", "a text or a number")
+        if {dict, list} & set(map(type, cells)):
+            nested = np.array([isinstance(cell, dict | list) for cell in cells], dtype=bool)
+            made.refuse(nested, name, "not a value", "a text or a number")
         control = pc.match_substring_regex(columns[name], "[\x00-\x1f\x7f]")
         made.refuse(
             control.to_numpy(zero_copy_only=False), name, "control character", "a text without"

@@ -21,6 +21,7 @@ from analysis.accounting.tables import AGGREGATES, frame_of
 
 ADDED = "added to a row of the same period, site and project"
 LATER = "replaced by a later row about the same"
+_KEYS = ("period_start", "period_end", "site", "project")
 _PIECE = 50_000  # aggregates handed over at a time
 
 
@@ -59,7 +60,7 @@ class Sums:
         if not keep.any():
             return
         number = self._numbers(pd.DataFrame(
-            {name: _column(values, len(rows)) for name, values in keys.items()}
+            {name: _column(keys[name], len(rows)) for name in _KEYS}
         )[keep])  # fmt: skip
         place = self._reading.places(rows.path, rows.line[keep])
         parts = [np.asarray(amounts[name], dtype=np.float64)[keep] for name in self._amounts]
@@ -125,8 +126,9 @@ class Sums:
     def table(self) -> pd.DataFrame:
         """Return keys, amounts and `place`, the row that stands for each; ends the adding up."""
         self._settle()
-        names = ["period_start", "period_end", "site", "project"]
-        keys = pd.DataFrame(list(self._number), columns=names)
+        keys = pd.DataFrame(list(self._number), columns=list(_KEYS))
+        for name in _KEYS[:2]:
+            keys[name] = keys[name].to_numpy(np.int64).view("M8[us]")
         sums = self._sums or [np.zeros(0) for _ in self._amounts]
         place = np.array([self._first[number] for number in range(len(keys))], dtype=np.int64)
         return keys.assign(place=place, **dict(zip(self._amounts, sums, strict=True)))
@@ -139,10 +141,7 @@ def chunks(
     """Yield aggregates of one resource, from a table of sums."""
     for at in range(0, len(table), _PIECE):
         mine, place = table[at : at + _PIECE], table["place"].to_numpy()[at : at + _PIECE]
-        columns = {
-            name: mine[name].to_numpy()
-            for name in ("period_start", "period_end", "site", "project")
-        }
+        columns = {name: mine[name].to_numpy() for name in _KEYS}
         frame = frame_of(
             AGGREGATES,
             {**columns, "resource": resource, "ledger": ledger, "unit": unit,
@@ -153,7 +152,9 @@ def chunks(
 
 
 def _column(values: Any, rows: int) -> Any:
-    """Return values as pandas takes them; one value for all rows as well."""
+    """Return values as pandas takes them, times as µs; one value for all rows as well."""
     if isinstance(values, pa.Array):
         return values.to_numpy(zero_copy_only=False)
-    return np.full(rows, values, dtype=object) if isinstance(values, str) else values
+    if isinstance(values, str):
+        return np.full(rows, values, dtype=object)
+    return values.astype("M8[us]").view(np.int64) if values.dtype.kind == "M" else values

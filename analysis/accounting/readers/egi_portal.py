@@ -8,13 +8,13 @@ computed, active. Their unit is not stated there, and neither is a number of GPU
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.accounting import json_records
@@ -22,7 +22,7 @@ from analysis.accounting.delimited import Layout, split
 from analysis.accounting.opening import opened
 from analysis.accounting.options import DECIMAL, SITE, Option
 from analysis.accounting.reading import SHOWN, Chunk, Reading
-from analysis.accounting.rows import Rows, by_unique
+from analysis.accounting.rows import Rows
 from analysis.accounting.sums import Sums, chunks
 from analysis.accounting.tables import MOST
 from analysis.accounting.times import iso_times
@@ -43,7 +43,7 @@ ABOUT = ("benchmark", "ce", "country", "federation", "infrastructure", "ngi", "t
 LAYOUT = Layout(",", KEYS[:2], (*KEYS[2:], *ABOUT))
 SHAPE = "JSON {results: [{series: [{columns: [time, ...], values: [[...], ...]}]}]}"
 _SERIES = "results.item.series.item"
-_EPOCH = re.compile(r"\d{9,10}(?:\d{3}|\d{6}|\d{9})?", re.ASCII)  # s, ms, µs or ns
+_EPOCH = r"^[0-9]{9,10}(?:[0-9]{3}|[0-9]{6}|[0-9]{9})?$"  # s, ms, µs or ns since 1970
 
 
 def read(reading: Reading) -> Iterator[Chunk]:
@@ -79,7 +79,7 @@ def _is_json(path: Path) -> bool:
 
 def _from_json(reading: Reading, path: Path) -> Iterator[Rows]:
     """Return rows of a result of InfluxDB, which names columns once for a series."""
-    depth = json_records._levels(f"{_SERIES}.values.item")
+    depth = json_records.levels(f"{_SERIES}.values.item")
     columns: list[Any] = []
     for found in json_records.values(path, f"{_SERIES}.columns", SHAPE, depth):
         columns = columns or found
@@ -124,20 +124,18 @@ def _add(rows: Rows, sums: Sums) -> None:
 
 def _months(rows: Rows) -> NDArray[np.datetime64]:
     """Return the month of each row; refuses times that are not its beginning."""
-    found, which = by_unique(rows.text("time"), _month)
-    months = np.array(found, dtype="M8[M]")[which]
+    encoded = pc.dictionary_encode(rows.text("time"))
+    texts = encoded.dictionary
+    digits = pc.match_substring_regex(texts, _EPOCH).to_numpy(zero_copy_only=False)
+    times = iso_times(pc.if_else(pa.array(digits), None, texts), "UTC").utc
+    for at in np.flatnonzero(digits).tolist():
+        text = texts[at].as_py()
+        fraction = len(text) - (9 if len(text) % 3 == 0 else 10)
+        times[at] = np.datetime64(int(text) * 1_000_000 // 10**fraction, "us")
+    months = times.astype("M8[M]")
+    inside = (months >= np.datetime64("1970-01")) & (months < np.datetime64("2200-01"))
+    months[(months.astype("M8[us]") != times) | ~inside] = np.datetime64("NaT")
+    months = months[encoded.indices.to_numpy()]
     rows.refuse(np.isnat(months), "time", "not the beginning of a month",
                 "the first midnight UTC of a month from 1970 to 2199")  # fmt: skip
     return np.where(np.isnat(months), np.datetime64("1970-01"), months)
-
-
-def _month(text: str) -> np.datetime64:
-    """Return the month that begins at a time: ISO 8601, or s, ms, µs or ns since 1970."""
-    if _EPOCH.fullmatch(text):
-        digits = len(text) - 9 if len(text) % 3 == 0 else len(text) - 10
-        time = np.datetime64(int(text) * 1_000_000 // 10**digits, "us")
-    else:
-        time = iso_times(pa.array([text], pa.string()), "UTC").utc[0]
-    month = time.astype("M8[M]")
-    inside = np.datetime64("1970-01") <= month < np.datetime64("2200-01")
-    return month if inside and month.astype("M8[us]") == time else np.datetime64("NaT", "M")

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -84,14 +85,19 @@ def _aggregates(rows: Rows, windows: list[pd.DataFrame]) -> Iterator[Chunk]:
     whole = pd.DataFrame({"start": start, "end": end, "line": line, **some})[rows.keep]
     windows.append(whole.groupby(["start", "end", "line"], as_index=False).sum())
     amounts["storage"] = tb_months(amounts["storage"], start, end)
-    for resource, amount in amounts.items():
-        storage = resource == "storage"
-        told = np.isfinite(amount) & (~idle | (storage & (amount > 0.0)))
-        yield _part(rows, told).chunk(
-            AGGREGATES, period_start=start, period_end=end, site=rows.reading.options["site"],
-            project=rows.text("name"), resource=resource, unit=UNITS[resource], quantity=amount,
-            ledger="provisioned" if storage else "allocated",
-        )  # fmt: skip
+    told = {name: rows.keep & np.isfinite(amount) & ~idle for name, amount in amounts.items()}
+    told["storage"] |= rows.keep & idle & (amounts["storage"] > 0.0)
+    at = np.concatenate([np.flatnonzero(which) for which in told.values()])
+    each = np.repeat(list(told), [which.sum() for which in told.values()])
+    columns = {
+        "period_start": start[at], "period_end": end[at], "site": rows.reading.options["site"],
+        "project": rows.text("name").take(pa.array(at)), "resource": each.astype(object),
+        "ledger": np.where(each == "storage", "provisioned", "allocated").astype(object),
+        "quantity": np.concatenate([amounts[name][which] for name, which in told.items()]),
+        "unit": np.repeat([UNITS[name] for name in told], [w.sum() for w in told.values()]),
+        "source": rows.reading.source(rows.path),
+    }  # fmt: skip
+    yield Chunk(AGGREGATES, frame_of(AGGREGATES, columns, len(at)), rows.path, rows.line[at])
 
 
 def _times(rows: Rows, name: str) -> NDArray[np.datetime64]:
@@ -101,12 +107,6 @@ def _times(rows: Rows, name: str) -> NDArray[np.datetime64]:
     column = Rows(rows.reading, rows.path, rows.line, {name: told})
     column.keep = rows.keep
     return column.times(name, "UTC", missing=())
-
-
-def _part(rows: Rows, which: NDArray[np.bool_]) -> Rows:
-    part = Rows(rows.reading, rows.path, rows.line, rows.columns)
-    part.keep = rows.keep & which
-    return part
 
 
 def _provisioned(reading: Reading, path: Path, whole: pd.DataFrame) -> Iterator[Chunk]:
