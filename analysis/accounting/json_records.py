@@ -1,198 +1,138 @@
-"""Records of JSON files, one by one, however long the file is.
-
-`ijson` walks the file; what it may not be handed is stopped before: nesting without end, and a
-record that is no record but a heap of data. So memory holds some thousand records of bounded size.
-A JSON file that is cut off or damaged is refused as a whole: nothing in it tells how much is
-missing, as the end of a line does in a table.
-"""
+"""Records of JSON as columns of text, some thousand at a time, whatever is in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import ijson
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.accounting.opening import opened
 from analysis.accounting.reading import SHOWN, Reading
 from analysis.accounting.rows import Rows
 from sim.errors import DataError
 
-MOST_DEEP = 64  # levels of nesting; assumed: no accounting has more
-LONGEST = 1_000_000  # bytes of a record; assumed likewise
-BATCH = 25_000  # records that are held at a time
-_BLOCK = 1 << 18  # bytes read at a time
-_QUOTE = 2
-_KIND = bytes(
-    {b"[": 1, b"{": 1, b"]": 255, b"}": 255, b'"': _QUOTE}.get(bytes([byte]), 0)
-    for byte in range(256)
-)  # int8 of each byte: 1 opens a level, -1 closes one
+BATCH = 25_000  # records that are handed over at a time
+_PIECE = 1_000  # records that are held as objects
 
 
-def values(path: Path, prefix: str, shape: str, depth: int | None = None) -> Iterator[Any]:
-    """Return the values at a place of a JSON file; several documents may follow each other.
+@dataclass(frozen=True)
+class Shape:
+    """What records look like.
 
     Args:
-        path: The file, plain or gzip.
-        prefix: The place, as in ijson (`data.item` is each element of the list `data`).
-        shape: What the file should look like, for messages.
-        depth: Levels of nesting that records are within; told by the prefix when None.
-
-    Raises:
-        DataError: When the file cannot be read, is not JSON, or is nested or a record long beyond
-            reason.
-    """
-    depth = levels(prefix) if depth is None else depth
-    return _walked(path, ijson.items, prefix, shape, depth)
-
-
-def members(path: Path, prefix: str, shape: str) -> Iterator[tuple[str, Any]]:
-    """Return names and values of the objects at a place of a JSON file, as `values` does."""
-    return _walked(path, ijson.kvitems, prefix, shape, levels(prefix) + 1)
-
-
-def levels(prefix: str) -> int:
-    """Return within how many levels of nesting the values at a place are."""
-    return prefix.count(".") + 1
-
-
-def _walked(path: Path, walk: Any, prefix: str, shape: str, depth: int) -> Iterator[Any]:
-    count = 0
-    with opened(path) as stream:
-        guarded = _Guarded(stream, path, depth)
-        try:
-            for value in walk(
-                guarded, prefix, use_float=True, multiple_values=True, buf_size=_BLOCK
-            ):
-                count += 1
-                yield value
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).replace("\\n", "\n").removeprefix("b'").split("\n")[:1])
-            where = f"{path}, after record {count:,}"
-            raise DataError("not JSON, or cut off", where, shape, reason[:SHOWN]) from None
-
-
-class _Guarded:
-    """A stream of JSON that refuses to be nested, or to have records, beyond reason.
-
-    Args:
-        stream: The file.
-        path: Its name.
-        depth: Levels of nesting that records are within.
+        names: Keys that are read; that there are others is said.
+        record: One in words, for messages.
+        columns: Names of the values of a record that is a list; None: records are objects.
     """
 
-    def __init__(self, stream: BinaryIO, path: Path, depth: int) -> None:
-        self.stream, self.path, self.depth = stream, path, depth
-        self.level, self.quoted, self.escaped, self.held = 0, 0, False, 0
+    names: tuple[str, ...]
+    record: str = "an object"
+    columns: tuple[str, ...] | None = None
 
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, after a look at them."""
-        data = self.stream.read(size)
-        if data:
-            self._look(data)
-        return data
+    def fits(self, record: Any) -> bool:
+        """Return whether something is such a record."""
+        if self.columns is None:
+            return isinstance(record, dict)
+        return isinstance(record, list) and len(record) == len(self.columns)
 
-    def _look(self, data: bytes) -> None:
-        if self.escaped or b"\\" in data:
-            data = b"_" + data[1:] if self.escaped else data
-            data = data.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-            self.escaped = data.endswith(b"\\")
-        kinds = np.frombuffer(data.translate(_KIND), dtype=np.int8)
-        at = np.flatnonzero(kinds)
-        kind = kinds[at]
-        quote = kind == _QUOTE
-        inside = (np.cumsum(quote) + self.quoted) & 1  # of a string, after this sign
-        level = self.level + np.cumsum(np.where(quote | (inside == 1), 0, kind))
-        if (level > MOST_DEEP).any():
-            raise DataError("nested beyond reason", str(self.path), f"at most {MOST_DEEP} levels")
-        free = np.concatenate([[-self.held], at[level <= self.depth], [len(data)]])
-        if (np.diff(free) > LONGEST).any():
-            raise DataError("record too long", str(self.path), f"at most {LONGEST:,} bytes")
-        self.held = int(free[-1] - free[-2])
-        if len(at):
-            self.level, self.quoted = int(level[-1]), int(inside[-1])
+    def cells(self, records: list[Any]) -> dict[str, Sequence[Any]]:
+        """Return the values by key; None where a key is missing."""
+        if self.columns is None:
+            return {name: [record.get(name) for record in records] for name in self.names}
+        by_name = dict(zip(self.columns, zip(*records, strict=True), strict=False))
+        return {name: by_name.get(name, (None,) * len(records)) for name in self.names}
 
 
 def rows(
-    reading: Reading, path: Path, records: Iterable[Any], names: tuple[str, ...], shape: str,
-    record: str = "an object",
-) -> Iterator[Rows]:  # fmt: skip
-    """Turn records into columns of text, some thousand at a time; `line` is their number from 1.
+    reading: Reading, path: Path, records: Iterable[Any], shape: Shape, whole: str
+) -> Iterator[Rows]:
+    """Turn records into columns of text; `line` is their number from 1.
 
     Numbers, true and false become the text that JSON has for them, null and what is missing become
-    empty. What is no object, or has an object or a list in the place of a value, is refused.
+    empty. What is no record, or has an object or a list in the place of a value, is refused.
 
     Args:
         reading: The import; counts the records.
         path: The file.
-        records: Objects.
-        names: Keys that are read; that there are others is said.
-        shape: What the file should look like, for messages.
-        record: What a record should look like, likewise; one that is no object is refused with
-            what is there instead.
+        records: One after the other; what is none is refused with what is there instead.
+        shape: What a record looks like.
+        whole: What the file should look like, for messages.
 
     Raises:
         DataError: When there is no record.
     """
-    records, first, known = iter(records), 1, set(names)
-    while batch := list(islice(records, BATCH)):
-        reading.read(path, len(batch))
-        fine = np.array([isinstance(record, dict) for record in batch])
-        if not fine.all():
-            reading.refuse(
-                path, first + np.flatnonzero(~fine), "record", "not a record", record,
-                (_text(r) for r in batch if not isinstance(r, dict)),
-            )  # fmt: skip
-        objects = [record for record in batch if isinstance(record, dict)]
-        _say_others(reading, objects, known)
-        yield _rows(reading, path, first + np.flatnonzero(fine), objects, names)
-        first += len(batch)
-    if first == 1:
-        raise DataError("no records in it", str(path), shape)
+    pieces = _pieces(reading, path, iter(records), shape)
+    empty = True
+    while some := list(islice(pieces, BATCH // _PIECE)):
+        empty = False
+        line = np.concatenate([line for line, _ in some])
+        columns = {
+            name: pc.utf8_trim_whitespace(pa.concat_arrays([texts[name] for _, texts in some]))
+            for name in shape.names
+        }
+        made = Rows(reading, path, line, columns)
+        for name, texts in columns.items():
+            control = pc.match_substring_regex(texts, "[\x00-\x1f\x7f]")
+            control = control.to_numpy(zero_copy_only=False)
+            made.refuse(control, name, "control character", "a text without")
+        yield made
+    if empty:
+        raise DataError("no records in it", str(path), whole)
 
 
-def _say_others(reading: Reading, objects: list[dict[str, Any]], known: set[str]) -> None:
+def _pieces(
+    reading: Reading, path: Path, records: Iterator[Any], shape: Shape
+) -> Iterator[tuple[np.ndarray, dict[str, pa.Array]]]:
+    """Yield the numbers of some records, and their texts by key."""
+    first, known = 1, set(shape.names)
+    while piece := list(islice(records, _PIECE)):
+        reading.read(path, len(piece))
+        line = np.arange(first, first + len(piece))
+        first += len(piece)
+        fine = np.array([shape.fits(record) for record in piece])
+        wrong = np.flatnonzero(~fine)
+        reading.refuse(path, line[wrong], "record", "not a record", shape.record,
+                       (_text(piece[at]) for at in wrong))  # fmt: skip
+        good = piece if fine.all() else [piece[at] for at in np.flatnonzero(fine)]
+        _say_others(reading, set(shape.columns or ()).union(*good if not shape.columns else ()),
+                    known)  # fmt: skip
+        yield _texts_of(reading, path, line[fine], shape.cells(good))
+
+
+def _say_others(reading: Reading, names: set[str], known: set[str]) -> None:
     """Say which keys are not read, each once; `known` grows by them."""
-    others = sorted(set().union(*objects) - known)
+    others = sorted(names - known)
     if others:
         known.update(others)
         shown = ", ".join(ascii(key)[1:-1][:SHOWN] for key in others[:20])
         reading.note(f"Keys that are not read: {shown}")
 
 
-def _rows(
-    reading: Reading, path: Path, line: np.ndarray, objects: list[dict[str, Any]],
-    names: tuple[str, ...],
-) -> Rows:  # fmt: skip
-    found = {name: [record.get(name) for record in objects] for name in names}
-    columns = {
-        name: pc.utf8_trim_whitespace(pa.array(_texts(cells), pa.string()))
-        for name, cells in found.items()
-    }
-    made = Rows(reading, path, line, columns)
-    for name, cells in found.items():
-        if {dict, list} & set(map(type, cells)):
-            nested = np.array([isinstance(cell, dict | list) for cell in cells], dtype=bool)
-            made.refuse(nested, name, "not a value", "a text or a number")
-        control = pc.match_substring_regex(columns[name], "[\x00-\x1f\x7f]")
-        made.refuse(
-            control.to_numpy(zero_copy_only=False), name, "control character", "a text without"
+def _texts_of(
+    reading: Reading, path: Path, line: np.ndarray, cells: dict[str, Sequence[Any]]
+) -> tuple[np.ndarray, dict[str, pa.Array]]:
+    """Turn values into texts; refuses records with something nested in the place of a value."""
+    texts, keep = {}, np.ones(len(line), dtype=bool)
+    for name, mine in cells.items():
+        kinds = set(map(type, mine))
+        if kinds & {dict, list}:
+            wrong = keep & np.array([isinstance(cell, dict | list) for cell in mine])
+            at = np.flatnonzero(wrong)
+            reading.refuse(path, line[at], name, "not a value", "a text or a number",
+                           (_text(mine[n]) for n in at))  # fmt: skip
+            keep &= ~wrong
+        texts[name] = pa.array(
+            mine if kinds <= {str} else list(map(repr if kinds <= {int, float} else _text, mine)),
+            pa.string(),
         )
-    return made
-
-
-def _texts(cells: list[Any]) -> list[str]:
-    kinds = set(map(type, cells))
-    if kinds == {str}:
-        return cells
-    if kinds <= {int, float}:
-        return list(map(repr, cells))
-    return list(map(_text, cells))
+    if not keep.all():
+        texts = {name: column.filter(pa.array(keep)) for name, column in texts.items()}
+    return line[keep], texts
 
 
 def _text(cell: Any) -> str:

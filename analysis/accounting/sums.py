@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.accounting.reading import Chunk, Places, Reading
@@ -74,7 +75,7 @@ class Sums:
 
     def _numbers(self, keys: pd.DataFrame) -> NDArray[np.int64]:
         """Return the number of each row's aggregate, a new one for what was not there before."""
-        code = keys.groupby(list(keys), sort=False, dropna=False).ngroup().to_numpy(np.int64)
+        code = keys.groupby(list(keys), sort=False, observed=True).ngroup().to_numpy(np.int64)
         different = keys.drop_duplicates().itertuples(index=False, name=None)
         known = [self._number.setdefault(key, len(self._number)) for key in different]
         return np.array(known, dtype=np.int64)[code]
@@ -152,9 +153,11 @@ def chunks(
 
 
 def _column(values: Any, rows: int) -> Any:
-    """Return values as pandas takes them, times as µs; one value for all rows as well."""
-    if isinstance(values, pa.Array):
-        return values.to_numpy(zero_copy_only=False)
+    """Return values as pandas takes them: texts as numbers of different ones, times as µs."""
     if isinstance(values, str):
-        return np.full(rows, values, dtype=object)
+        return pd.Categorical.from_codes(np.zeros(rows, dtype=np.int8), [values])
+    if isinstance(values, pa.Array):
+        encoded = pc.dictionary_encode(values)
+        texts = encoded.dictionary.to_pylist()
+        return pd.Categorical.from_codes(encoded.indices.to_numpy(), texts)
     return values.astype("M8[us]").view(np.int64) if values.dtype.kind == "M" else values

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.accounting import json_records
+from analysis.accounting.json_records import Shape
+from analysis.accounting.json_records import rows as rows_of
 from analysis.accounting.opening import LONGEST_LINE, blocks_of_lines, opened
 from analysis.accounting.options import SITE, Option
 from analysis.accounting.reading import SHOWN, Chunk, Reading
@@ -58,9 +59,9 @@ def read(reading: Reading) -> Iterator[Chunk]:
     """Yield the machines of all files as jobs."""
     reading.note("The format has no GPUs: none are counted; apel-gpu reads accelerators")
     reading.note("Memory is in MiB, as OpenStack has it (assumed; the format says MB)")
+    shape = Shape(KEYS, "lines 'Key: value', each key once")
     for path in reading.files:
-        expected = "lines 'Key: value', each key once"
-        for rows in json_records.rows(reading, path, _records(path), KEYS, SHAPE, expected):
+        for rows in rows_of(reading, path, _records(path), shape, SHAPE):
             yield _jobs(rows)
 
 

@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.accounting import json_records
+from analysis.accounting.json_records import Shape
+from analysis.accounting.json_records import rows as rows_of
+from analysis.accounting.json_walk import values
 from analysis.accounting.options import LEDGER, SITE
 from analysis.accounting.reading import SHOWN, Chunk, Reading
 from analysis.accounting.rows import Rows
@@ -47,8 +49,8 @@ def read(reading: Reading) -> Iterator[Chunk]:
     for path in reading.files:
         _check(path, "Type", TYPE)
         _check(path, "Version", VERSION)
-        records = json_records.values(path, "UsageRecords.item", SHAPE)
-        for rows in json_records.rows(reading, path, records, KEYS, SHAPE):
+        records = values(path, "UsageRecords.item", SHAPE)
+        for rows in rows_of(reading, path, records, Shape(KEYS), SHAPE):
             _add(rows, sums)
     table = sums.table()
     held, active = (table[name].to_numpy() / SECONDS_PER_H for name in ("held_s", "active_s"))
@@ -60,7 +62,7 @@ def read(reading: Reading) -> Iterator[Chunk]:
 
 
 def _check(path: Path, key: str, expected: str) -> None:
-    given = next(json_records.values(path, key, SHAPE, depth=2), None)
+    given = next(values(path, key, SHAPE, depth=2), None)
     if str(given) != expected:
         where = f"{path}, field {key}"
         raise DataError("not such a message", where, f"{key} {expected}", str(given)[:SHOWN])
@@ -96,8 +98,8 @@ def _months(rows: Rows) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
     """Return the month of each record and its length in s."""
     year = rows.numbers("MeasurementYear", 1970, 2199)
     number = rows.numbers("MeasurementMonth", 1, 12)
-    for name, values in (("MeasurementYear", year), ("MeasurementMonth", number)):
-        rows.refuse(values != np.rint(values), name, "not a whole number", "a whole number")
+    for name, numbers in (("MeasurementYear", year), ("MeasurementMonth", number)):
+        rows.refuse(numbers != np.rint(numbers), name, "not a whole number", "a whole number")
     fine = rows.keep
     month = np.zeros(len(rows), dtype=np.int64)
     month[fine] = (year[fine] - 1970) * 12 + number[fine] - 1

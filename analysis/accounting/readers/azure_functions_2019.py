@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.accounting.amounts import Amount, aggregates
 from analysis.accounting.delimited import Layout, header_of, split
 from analysis.accounting.numerals import to_numbers
 from analysis.accounting.options import SITE, Option
 from analysis.accounting.reading import SHOWN, Chunk, Reading
 from analysis.accounting.rows import Rows
-from analysis.accounting.tables import AGGREGATES, MOST
+from analysis.accounting.tables import MOST
 from analysis.accounting.times import iso_times
 from analysis.traces import KEYS_2019
 from sim.errors import ConfigError, DataError
@@ -93,9 +94,9 @@ def _invocations(rows: Rows, day: np.datetime64) -> Chunk:
         lambda row: f"{rows.columns[MINUTES[first[row]]][row].as_py()} in {MINUTES[first[row]]}",
     )  # fmt: skip
     function = pc.binary_join_element_wise(rows.text("HashApp"), rows.text("HashFunction"), "/")
-    return rows.chunk(
-        AGGREGATES, period_start=np.full(len(rows), day),
+    return aggregates(
+        rows, [Amount("invocations", "active", counts.sum(axis=0))],
+        period_start=np.full(len(rows), day),
         period_end=np.full(len(rows), day + np.timedelta64(1, "D")),
-        site=rows.reading.options["site"], project=function, resource="invocations",
-        ledger="active", unit="invocations", quantity=counts.sum(axis=0),
+        site=rows.reading.options["site"], project=function,
     )  # fmt: skip

@@ -8,17 +8,19 @@ computed, active. Their unit is not stated there, and neither is a number of GPU
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.accounting import json_records
+from analysis.accounting import json_walk
 from analysis.accounting.delimited import Layout, split
+from analysis.accounting.json_records import Shape
+from analysis.accounting.json_records import rows as rows_of
 from analysis.accounting.opening import opened
 from analysis.accounting.options import DECIMAL, SITE, Option
 from analysis.accounting.reading import SHOWN, Chunk, Reading
@@ -43,6 +45,8 @@ ABOUT = ("benchmark", "ce", "country", "federation", "infrastructure", "ngi", "t
 LAYOUT = Layout(",", KEYS[:2], (*KEYS[2:], *ABOUT))
 SHAPE = "JSON {results: [{series: [{columns: [time, ...], values: [[...], ...]}]}]}"
 _SERIES = "results.item.series.item"
+_COLUMNS = re.compile(rb'"columns"\s{0,9}:')
+_PARTIAL = re.compile(rb'"partial"\s{0,9}:\s{0,9}true')
 _EPOCH = r"^[0-9]{9,10}(?:[0-9]{3}|[0-9]{6}|[0-9]{9})?$"  # s, ms, µs or ns since 1970
 
 
@@ -79,27 +83,24 @@ def _is_json(path: Path) -> bool:
 
 def _from_json(reading: Reading, path: Path) -> Iterator[Rows]:
     """Return rows of a result of InfluxDB, which names columns once for a series."""
-    depth = json_records.levels(f"{_SERIES}.values.item")
-    columns: list[Any] = []
-    for found in json_records.values(path, f"{_SERIES}.columns", SHAPE, depth):
-        columns = columns or found
-        if not isinstance(found, list) or found != columns:
-            raise DataError("series of different columns", str(path), "the same in all series")
+    depth = json_walk.levels(f"{_SERIES}.values.item")
+    names = json_walk.values(path, f"{_SERIES}.columns", SHAPE, depth)
+    columns = next(names, None)
+    if not isinstance(columns, list):
+        raise DataError("no columns", str(path), SHAPE)
+    several = len(list(json_walk.found(path, _COLUMNS))) > 1
+    if several and any(others != columns for others in names):
+        raise DataError("series of different columns", str(path), "the same in all series")
     for name in LAYOUT.required:
-        if name not in columns:
+        if columns.count(name) != 1:
             given = ", ".join(map(str, columns))[:SHOWN]
             raise DataError(f"no column {name!r}", f"{path}, field columns", SHAPE, given)
-    if any(json_records.values(path, f"{_SERIES}.partial", SHAPE, depth)):
-        raise DataError("a part of the data only", f"{path}, field partial", "all of it, or files "
-                        "of shorter periods")  # fmt: skip
-    values = json_records.values(path, f"{_SERIES}.values.item", SHAPE)
-    records = (
-        dict(zip(columns, row, strict=True))
-        if isinstance(row, list) and len(row) == len(columns) else row
-        for row in values
-    )  # fmt: skip
-    expected = f"a list of {len(columns)} values"
-    return json_records.rows(reading, path, records, (*KEYS, *ABOUT), SHAPE, expected)
+    for _ in json_walk.found(path, _PARTIAL):
+        expected = "all of it, or files of shorter periods"
+        raise DataError("a part of the data only", f"{path}, field partial", expected)
+    values = json_walk.values(path, f"{_SERIES}.values.item", SHAPE)
+    shape = Shape((*KEYS, *ABOUT), f"a list of {len(columns)} values", tuple(map(str, columns)))
+    return rows_of(reading, path, values, shape, SHAPE)
 
 
 def _add(rows: Rows, sums: Sums) -> None:

@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.accounting import json_records
+from analysis.accounting.amounts import Amount, aggregates
+from analysis.accounting.json_records import Shape
+from analysis.accounting.json_records import rows as rows_of
+from analysis.accounting.json_walk import members
 from analysis.accounting.options import SITE
 from analysis.accounting.reading import Chunk, Reading
 from analysis.accounting.rows import Rows, words
@@ -49,13 +51,13 @@ def read(reading: Reading) -> Iterator[Chunk]:
     reading.note("Allocated is the greater of what was asked for and what was used, as in OpenCost")
     for path in reading.files:
         windows: list[pd.DataFrame] = []
-        for rows in json_records.rows(reading, path, _records(path), KEYS, SHAPE):
+        for rows in rows_of(reading, path, _records(path), Shape(KEYS), SHAPE):
             yield from _aggregates(rows, windows)
         yield from _provisioned(reading, path, pd.concat(windows))
 
 
 def _records(path: Path) -> Iterator[Any]:
-    for name, allocation in json_records.members(path, "data.item", SHAPE):
+    for name, allocation in members(path, "data.item", SHAPE):
         if isinstance(allocation, dict):
             window = allocation.pop("window", None)
             for key in ("start", "end") if isinstance(window, Mapping) else ():
@@ -85,19 +87,13 @@ def _aggregates(rows: Rows, windows: list[pd.DataFrame]) -> Iterator[Chunk]:
     whole = pd.DataFrame({"start": start, "end": end, "line": line, **some})[rows.keep]
     windows.append(whole.groupby(["start", "end", "line"], as_index=False).sum())
     amounts["storage"] = tb_months(amounts["storage"], start, end)
-    told = {name: rows.keep & np.isfinite(amount) & ~idle for name, amount in amounts.items()}
-    told["storage"] |= rows.keep & idle & (amounts["storage"] > 0.0)
-    at = np.concatenate([np.flatnonzero(which) for which in told.values()])
-    each = np.repeat(list(told), [which.sum() for which in told.values()])
-    columns = {
-        "period_start": start[at], "period_end": end[at], "site": rows.reading.options["site"],
-        "project": rows.text("name").take(pa.array(at)), "resource": each.astype(object),
-        "ledger": np.where(each == "storage", "provisioned", "allocated").astype(object),
-        "quantity": np.concatenate([amounts[name][which] for name, which in told.items()]),
-        "unit": np.repeat([UNITS[name] for name in told], [w.sum() for w in told.values()]),
-        "source": rows.reading.source(rows.path),
-    }  # fmt: skip
-    yield Chunk(AGGREGATES, frame_of(AGGREGATES, columns, len(at)), rows.path, rows.line[at])
+    known = [Amount(name, "allocated", np.where(idle, np.nan, amounts[name])) for name in RATES]
+    volumes = np.where(idle & ~(amounts["storage"] > 0.0), np.nan, amounts["storage"])
+    known.append(Amount("storage", "provisioned", volumes))
+    yield aggregates(
+        rows, known, period_start=start, period_end=end, site=rows.reading.options["site"],
+        project=rows.text("name"),
+    )  # fmt: skip
 
 
 def _times(rows: Rows, name: str) -> NDArray[np.datetime64]:

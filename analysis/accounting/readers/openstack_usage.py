@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from analysis.accounting.amounts import Amount, aggregates
 from analysis.accounting.delimited import Layout, split
 from analysis.accounting.opening import blocks_of_lines, opened
 from analysis.accounting.options import LEDGER, SITE, ZONE, Option
 from analysis.accounting.reading import SHOWN, Chunk, Reading
 from analysis.accounting.rows import Rows
-from analysis.accounting.tables import AGGREGATES, MOST
+from analysis.accounting.tables import MOST
 from analysis.accounting.times import iso_times
 from analysis.accounting.volumes import RULE, tb_months
 from sim.errors import DataError
@@ -50,7 +51,7 @@ def read(reading: Reading) -> Iterator[Chunk]:
     for path in reading.files:
         period = _period(reading, path)
         for rows in split(reading, path, LAYOUT):
-            yield from _aggregates(rows, *period)
+            yield _aggregates(rows, *period)
 
 
 def _period(reading: Reading, path: Path) -> tuple[np.datetime64, np.datetime64]:
@@ -82,20 +83,19 @@ def _head(path: Path) -> str:
     return ""
 
 
-def _aggregates(rows: Rows, start: np.datetime64, end: np.datetime64) -> Iterator[Chunk]:
+def _aggregates(rows: Rows, start: np.datetime64, end: np.datetime64) -> Chunk:
     rows.need("Project")
     cpu_h, mib_h, gib_h = (
         rows.numbers(name, 0.0, MOST) for name in ("CPU Hours", "RAM MB-Hours", "Disk GB-Hours")
     )
     tb_month = tb_months(gib_h * TB_PER_GIB, np.array([start]), np.array([end]))
     ledger = rows.reading.options["ledger"]
-    for resource, level, unit, quantity in (
-        ("cpu", ledger, "CPU-h", cpu_h),
-        ("memory", ledger, "GB-h", mib_h * GB_PER_MIB),
-        ("storage", "provisioned", "TB-month", tb_month),
-    ):
-        yield rows.chunk(
-            AGGREGATES, period_start=np.full(len(rows), start), period_end=np.full(len(rows), end),
-            site=rows.reading.options["site"], project=rows.text("Project"), resource=resource,
-            ledger=level, unit=unit, quantity=quantity,
-        )  # fmt: skip
+    known = (
+        Amount("cpu", ledger, cpu_h),
+        Amount("memory", ledger, mib_h * GB_PER_MIB),
+        Amount("storage", "provisioned", tb_month),
+    )
+    return aggregates(
+        rows, known, period_start=np.full(len(rows), start), period_end=np.full(len(rows), end),
+        site=rows.reading.options["site"], project=rows.text("Project"),
+    )  # fmt: skip

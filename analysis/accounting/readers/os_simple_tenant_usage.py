@@ -9,6 +9,7 @@ flavor has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.accounting import json_records
+from analysis.accounting.json_records import Shape
+from analysis.accounting.json_records import rows as rows_of
+from analysis.accounting.json_walk import found, values
 from analysis.accounting.options import SITE, Option
 from analysis.accounting.reading import Chunk, Reading
 from analysis.accounting.rows import Rows, by_unique
@@ -55,6 +58,7 @@ STATE_OF = {
 GB_PER_MIB = 2**20 / 1e9
 MOST_UPTIME_S = 1.0e10  # assumed
 TOLERANCE_H = 0.01  # by which hours may differ from the times; assumed, covers rounding
+_BOUND = re.compile(rb'"(start|stop)"\s{0,9}:\s{0,9}"([^"\\]{1,40})"')
 _HOUR = np.timedelta64(3_600_000_000, "us")
 
 
@@ -67,41 +71,46 @@ def read(reading: Reading) -> Iterator[Chunk]:
     flavors = _flavors(table)
     reading.note("Times without an offset are UTC, as Nova has them")
     for path in reading.files:
-        prefix, depth = _place(path)
-        window = [_first_time(path, f"{prefix}.{name}", depth) for name in ("start", "stop")]
-        records = json_records.values(path, f"{prefix}.server_usages.item", SHAPE)
-        for rows in json_records.rows(reading, path, records, KEYS, SHAPE):
+        window, records = _window(path), values(path, _place(path), SHAPE)
+        for rows in rows_of(reading, path, records, Shape(KEYS), SHAPE):
             yield _jobs(rows, flavors, window)
 
 
 def _flavors(table: str | None) -> dict[str, dict[str, Any]]:
     columns = {"gpus": float, "gpu_model": str, "kind": str}
-    found = {} if table is None else user_table(table, columns, {"gpu_model": "", "kind": "train"})
-    for name, row in found.items():
+    flavors = user_table(table, columns, {"gpu_model": "", "kind": "train"}) if table else {}
+    for name, row in flavors.items():
         if row["kind"] not in KINDS[:2]:
             raise DataError("unknown kind", f"{table}, name {name}", "train or infer", row["kind"])
-    return found
+    return flavors
 
 
-def _place(path: Path) -> tuple[str, int]:
-    """Return where projects are, and within how many levels servers: of all projects, or of one."""
-    for prefix, depth in (("tenant_usages.item", 4), ("tenant_usage", 3)):
-        for _ in json_records.values(path, f"{prefix}.server_usages.item", SHAPE, depth):
-            return prefix, depth
+def _place(path: Path) -> str:
+    """Return where servers are: in an answer about all projects, or about one."""
+    for prefix in ("tenant_usages.item.server_usages.item", "tenant_usage.server_usages.item"):
+        for _ in values(path, prefix, SHAPE):
+            return prefix
     raise DataError("no servers in it", str(path), SHAPE)
 
 
-def _first_time(path: Path, prefix: str, depth: int) -> np.datetime64:
-    """Return when the period begins or ends; NaT if the file does not tell."""
-    for value in json_records.values(path, prefix, SHAPE, depth):
-        return iso_times(pa.array([str(value)]), "UTC").utc[0]
-    return np.datetime64("NaT", "us")
+def _window(path: Path) -> list[np.datetime64]:
+    """Return when the period that was asked for begins and ends; NaT where that is not told.
+
+    It is the same for all projects of an answer, but may stand behind their servers.
+    """
+    told: dict[bytes, str] = {}
+    for match in found(path, _BOUND):
+        told.setdefault(match[1], match[2].decode("utf-8", errors="replace"))
+        if len(told) == 2:
+            break
+    texts = pa.array([told.get(b"start"), told.get(b"stop")], pa.string())
+    return list(iso_times(texts, "UTC").utc)
 
 
 def _jobs(rows: Rows, flavors: dict[str, dict[str, Any]], window: list[np.datetime64]) -> Chunk:
     rows.need("instance_id", "flavor", "state")
-    found, which = by_unique(rows.text("state"), lambda s: STATE_OF.get(s.lower(), ""))
-    state = np.array(found, dtype=object)[which]
+    states, which = by_unique(rows.text("state"), lambda s: STATE_OF.get(s.lower(), ""))
+    state = np.array(states, dtype=object)[which]
     rows.refuse(state == "", "state", "unknown state", "a state of Nova's servers")
     start, end = (rows.times(name, "UTC") for name in ("started_at", "ended_at"))
     _check_hours(rows, start, end, window)
@@ -148,14 +157,14 @@ def _check_hours(
 def _gpus(rows: Rows, flavors: dict[str, dict[str, Any]]) -> dict[str, NDArray | pa.Array]:
     """Return GPUs, their model and the kind of job by flavor."""
     none = {"gpus": 0.0, "gpu_model": "", "kind": "cpu"}
-    found, which = by_unique(rows.text("flavor"), lambda name: flavors.get(name))
-    unknown = np.array([flavor is None for flavor in found])[which]
+    named, which = by_unique(rows.text("flavor"), flavors.get)
+    unknown = np.array([flavor is None for flavor in named], dtype=bool)[which]
     if rows.reading.options["unknown_flavors"] == "refuse":
         rows.refuse(unknown, "flavor", "not in the table of flavors",
                     "a name of map=, or unknown_flavors=no_gpus")  # fmt: skip
     rows.reading.note("Servers of a flavor that is not in the table: no GPUs (unknown_flavors)",
                       (unknown & rows.keep).sum())  # fmt: skip
-    known = [flavor or none for flavor in found]
+    known = [flavor or none for flavor in named]
     gpus = np.array([flavor["gpus"] for flavor in known])[which]
     texts = {
         name: pa.array([str(f[name]) for f in known], pa.string()).take(pa.array(which))
