@@ -30,11 +30,13 @@ def tb_months(
     """
     hours = (end - start) / _US / (1e6 * SECONDS_PER_H)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return tb_h * np.where(hours > 0.0, (_months(end) - _months(start)) / hours, np.nan)
+        whole = (end.astype("M8[M]") - start.astype("M8[M]")).astype(np.int64)
+        months = whole + (_share(end) - _share(start))
+        return tb_h * np.where(hours > 0.0, months / hours, np.nan)
 
 
-def _months(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
-    """Return calendar months since 1970, the last of them by its share of a month."""
+def _share(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    """Return how much of its calendar month has passed at each time."""
     month = times.astype("M8[M]")
     begin, end = (m.astype("M8[us]") for m in (month, month + 1))
-    return month.astype(np.int64) + (times - begin) / (end - begin)
+    return (times - begin) / (end - begin)

@@ -132,7 +132,8 @@ def _months(rows: Rows) -> NDArray[np.datetime64]:
     for at in np.flatnonzero(digits).tolist():
         text = texts[at].as_py()
         fraction = len(text) - (9 if len(text) % 3 == 0 else 10)
-        times[at] = np.datetime64(int(text) * 1_000_000 // 10**fraction, "us")
+        time_us, rest = divmod(int(text) * 1_000_000, 10**fraction)
+        times[at] = np.datetime64("NaT") if rest else np.datetime64(time_us, "us")
     months = times.astype("M8[M]")
     inside = (months >= np.datetime64("1970-01")) & (months < np.datetime64("2200-01"))
     months[(months.astype("M8[us]") != times) | ~inside] = np.datetime64("NaT")

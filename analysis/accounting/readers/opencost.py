@@ -69,6 +69,8 @@ def _records(path: Path) -> Iterator[Any]:
 def _aggregates(rows: Rows, windows: list[pd.DataFrame]) -> Iterator[Chunk]:
     rows.need("name")
     start, end = (_times(rows, name) for name in ("start", "end"))
+    rows.refuse(~(end > start), "end", "not later than start", "the end of the window",
+                lambda row: f"{start[row]}, {end[row]}")  # fmt: skip
     names = [*RATES.items(), ("storage", _VOLUMES)]
     amounts = {
         resource: rows.numbers(key, 0.0, MOST * scale, missing=np.nan) / scale
