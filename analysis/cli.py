@@ -40,8 +40,9 @@ VERBS = {
     "project": "project the months to come from posterior draws, with tables and figures",
     "compare": "play the variants of a scenario in the same worlds and set them side by side",
     "import": "read accounting exports (FORMAT FILE…) into two tables with a report",
+    "export": "write a simulated run as ai4-accounting snapshots and as SWF",
 }
-PLAYING = ("run", "calibrate", "project", "compare")  # verbs that play clusters of serving
+PLAYING = ("run", "calibrate", "project", "compare", "export")  # clusters of serving
 USAGE = (
     "usage: aiaas VERB [key=value …] [-m]\n\n"
     + "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())

@@ -138,20 +138,16 @@ def _look(reading: Reading, jobs: pd.DataFrame, states: dict[str, int]) -> None:
 def _refuse_useless(reading: Reading) -> None:
     """Refuse a file without any row, or without any that can be used.
 
-    Of files that are one set, only all of them together are.
+    Files of one set are only refused if none of them has such a row.
     """
-    if reading.one_set:
-        if not sum(reading.rows_read.values()):
-            where = f"{reading.files[0]} and {len(reading.files) - 1:,} other files"
-            raise DataError("no rows in any of them", where, "at least one row of accounting")
-        if sum(map(len, reading.refused)) < sum(reading.rows_read.values()):
-            return
     useless = dict.fromkeys(reading.files, 0)
     for path, lines in reading.whence(_unique([*reading.refused, *reading.merged])):
         useless[path] = len(lines)
+    if reading.one_set and sum(useless.values()) < sum(reading.rows_read.values()):
+        return
     for path in reading.files:
         read = reading.rows_read[path]
-        if not read and not reading.one_set:
+        if not read and (not reading.one_set or not sum(reading.rows_read.values())):
             raise DataError("no rows in it", str(path), "at least one row of accounting")
         if read and useless[path] == read:
             first = next((r for r in reading.first if r.file == str(path)), None)

@@ -157,3 +157,12 @@ def _series(values: Any, dtype: str, index: pd.RangeIndex) -> pd.Series:
 def utc(times: pd.Series) -> NDArray[np.datetime64]:
     """Return a column of times as datetime64[us] of UTC."""
     return times.dt.tz_convert(None).to_numpy().astype("datetime64[us]")
+
+
+def utc_us(time: pd.Timestamp) -> int:
+    """Return a time as microseconds since 1970 UTC.
+
+    >>> utc_us(pd.Timestamp("1970-01-01T00:00:01Z"))
+    1000000
+    """
+    return (time - EARLIEST) // pd.Timedelta(microseconds=1)

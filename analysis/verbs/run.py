@@ -46,7 +46,15 @@ def prepare(config: DictConfig) -> Job:
         ConfigError, DataError: For the first thing that cannot be used.
     """
     setup = prepare_setup(config, OWN)
-    replicates = at_least(setup.options, "replicates", 1)
+    return job_of(setup, at_least(setup.options, "replicates", 1))
+
+
+def job_of(setup: Setup, replicates: int) -> Job:
+    """Return a run of so many replicates.
+
+    Raises:
+        ConfigError, DataError: For parameters or a hypothesis that cannot be used.
+    """
     names = list(setup.case.hypotheses.hypotheses)
     if setup.options["hypothesis"] is None:
         setup.options["hypothesis"] = names[0]

@@ -99,12 +99,13 @@ def test_formats_and_options_are_listed(here, capsys) -> None:
         (["tidy", "empty.csv"], "empty.csv: the file is empty"),
         (["tidy", "a.csv", "bad.csv"], "bad.csv: none of its 2 rows can be used (expected at line "
                                        "2, field start_utc: ISO 8601"),
-        (["tidy", "."], ".: no such file"),
+        (["tidy", "nothing"], "nothing: no file in the folder"),
         (["tidy", "a.csv", "site=${x}"], "Interpolation key 'x' not found"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_leaves_nothing(here, arguments, said, capsys) -> None:
     """A refused file or option would end otherwise than in one line, or leave something."""
+    (here / "nothing").mkdir()
     (here / "a.csv").write_text(HEADER + FINE)
     (here / "empty.csv").write_text("")
     (here / "bad.csv").write_text(HEADER + "a,u,today,2026-09-02,1\nb,u,now,2026-09-02,1\n")

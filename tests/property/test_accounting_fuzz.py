@@ -105,9 +105,10 @@ def test_every_format_has_a_golden_file() -> None:
     assert {name.replace("_", "-") for name, _ in goldens()} == set(formats.names())
 
 
-def _imported(name: str, folder: Path, data: bytes) -> Result | DataError:
+def _imported(name: str, path: Path, data: bytes) -> Result | DataError:
+    path.write_bytes(data)
     try:
-        return import_of(name, folder, data, **golden_options(name))
+        return import_of(name, path.parent, path, **golden_options(name))
     except DataError as error:
         return error
 
@@ -125,7 +126,7 @@ def test_mangled_files(name: str, path: Path, changes: list[Change], seed: int) 
     for change in changes:
         data = change(data, chance) if data else data
     with TemporaryDirectory() as folder:
-        result = _imported(name, Path(folder), data)
+        result = _imported(name, Path(folder, path.name), data)
         if isinstance(result, DataError):
             assert result.what
             assert result.expected

@@ -1,0 +1,1 @@
+"""Accounting out: a simulated run as the canonical jobs table, and that table in other formats."""
