@@ -34,7 +34,7 @@ FIRST_DAY = Option(
     "first_day", "text", "2019-07-15", "-",
     "date of day d01: 15 July 2019, as the dataset's page says; days are of UTC (assumed)",
 )  # fmt: skip
-DAY = Option("day", "number", None, "-", "day (1, 2, …) of a file whose name has no d01, d02, …")
+DAY = Option("day", "number", None, "d", "day (1, 2, …) of a file whose name has no d01, d02, …")
 OPTIONS = (FIRST_DAY, DAY, SITE)
 ROW = "line"
 MINUTES = tuple(str(minute) for minute in range(1, 1441))

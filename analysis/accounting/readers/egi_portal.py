@@ -56,10 +56,12 @@ def read(reading: Reading) -> Iterator[Chunk]:
     reading.note(f"raw_wc_time and raw_cpu_time are {unit} (time_unit; the portal does not say)")
     reading.note("raw_wc_time is wall-clock time times cores (assumed): allocated CPU-h")
     reading.note("The portal has no GPUs: none are counted")
+    json = [_is_json(path) for path in reading.files]
+    reading.word = "record" if any(json) else "line"
     names = KEYS[1:4]
     sums = Sums(reading, (*names, *(f"with {name}" for name in names)))
-    for path in reading.files:
-        for rows in _from_json(reading, path) if _is_json(path) else split(reading, path, LAYOUT):
+    for path, is_json in zip(reading.files, json, strict=True):
+        for rows in _from_json(reading, path) if is_json else split(reading, path, LAYOUT):
             _add(rows, sums)
     table = sums.table()
     per_h = SECONDS_PER_H if unit == "seconds" else 1.0
