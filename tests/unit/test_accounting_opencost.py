@@ -61,8 +61,6 @@ def test_names_that_are_no_namespace(tmp_path) -> None:
     result = _read(tmp_path, rows)
     assert _amounts(result) == {
         ("", "cpu", "provisioned"): 21.0,
-        ("", "gpu", "provisioned"): 0.0,
-        ("", "memory", "provisioned"): 0.0,
         ("__unallocated__", "cpu", "allocated"): 3.0,
         ("__unmounted__", "storage", "provisioned"): pytest.approx(1.0),
         ("a", "cpu", "allocated"): 5.0,
@@ -87,6 +85,18 @@ def test_what_is_not_told_is_no_zero(tmp_path) -> None:
     """A cluster without GPU accounting would have used no GPU."""
     result = _read(tmp_path, {"a": {**DAY, "gpuHours": 0, "cpuCoreHours": None}})
     assert _amounts(result) == {("a", "gpu", "allocated"): 0.0}
+    # nobody knows how many GPUs were idle, so neither how many there were
+    idle = _read(tmp_path, {
+        "a": {**DAY, "gpuHours": 2.0, "cpuCoreHours": 1.0}, "__idle__": {**DAY, "cpuCoreHours": 3}
+    })  # fmt: skip
+    assert _amounts(idle) == {
+        ("a", "gpu", "allocated"): 2.0, ("a", "cpu", "allocated"): 1.0,
+        ("", "cpu", "provisioned"): 4.0,
+    }  # fmt: skip
+    nothing = _read(
+        tmp_path, {"a": {**DAY, "gpuHours": 2.0}, "__idle__": {**DAY, "pvByteHours": 0}}
+    )
+    assert nothing.refused["what"].tolist() == ["no amount in it"]
 
 
 @pytest.mark.parametrize(

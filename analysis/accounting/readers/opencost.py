@@ -76,18 +76,19 @@ def _aggregates(rows: Rows, windows: list[pd.DataFrame]) -> Iterator[Chunk]:
         resource: rows.numbers(key, 0.0, MOST * scale, missing=np.nan) / scale
         for resource, (key, scale) in names
     }
-    rows.refuse(np.all([np.isnan(a) for a in amounts.values()], axis=0), "cpuCoreHours",
-                "no amount in it", "hours of something")  # fmt: skip
     idle = pc.match_substring_regex(rows.text("name"), r"(^|/)__idle__(/|$)")
     idle = idle.to_numpy(zero_copy_only=False)
+    nothing = np.all([np.isnan(amounts[name]) for name in RATES], axis=0)
+    rows.refuse(nothing & (idle | np.isnan(amounts["storage"])), "cpuCoreHours",
+                "no amount in it", "hours of something")  # fmt: skip
     rows.reading.note(
         "__idle__ is what nobody held: with what all others hold it is provisioned (project: all)",
         (idle & rows.keep).sum(),
     )  # fmt: skip
-    some = {name: np.nan_to_num(amounts[name]) for name in RATES}
     line = np.where(idle, rows.line, 0)
-    whole = pd.DataFrame({"start": start, "end": end, "line": line, **some})[rows.keep]
-    windows.append(whole.groupby(["start", "end", "line"], as_index=False).sum())
+    rates = {name: amounts[name] for name in RATES}
+    whole = pd.DataFrame({"start": start, "end": end, "line": line, **rates})[rows.keep]
+    windows.append(whole.groupby(["start", "end", "line"], as_index=False).sum(min_count=1))
     amounts["storage"] = tb_months(amounts["storage"], start, end)
     known = [Amount(name, "allocated", np.where(idle, np.nan, amounts[name])) for name in RATES]
     volumes = np.where(idle & ~(amounts["storage"] > 0.0), np.nan, amounts["storage"])
@@ -108,13 +109,16 @@ def _times(rows: Rows, name: str) -> NDArray[np.datetime64]:
 
 
 def _provisioned(reading: Reading, path: Path, whole: pd.DataFrame) -> Iterator[Chunk]:
-    """Yield what nodes had, for windows with an idle row; the first one stands for it."""
+    """Yield what nodes had, of what a window's idle rows tell; the first of them stands for it."""
     idle = whole[whole["line"] > 0].sort_values("line")
     first = idle.drop_duplicates(["start", "end"])
     reading.merge(path, np.setdiff1d(idle["line"], first["line"]), IDLE)
     sums = whole.drop(columns="line").groupby(["start", "end"], as_index=False).sum()
-    table = first[["start", "end", "line"]].merge(sums, on=["start", "end"])
+    told = idle.drop(columns="line").groupby(["start", "end"]).count().add_prefix("told ")
+    windows = first[["start", "end", "line"]].merge(sums, on=["start", "end"])
+    windows = windows.merge(told, on=["start", "end"])
     for resource in RATES:
+        table = windows[windows[f"told {resource}"] > 0]
         columns = {
             "period_start": table["start"].to_numpy(), "period_end": table["end"].to_numpy(),
             "site": reading.options["site"], "resource": resource, "ledger": "provisioned",
