@@ -12,7 +12,15 @@ from pathlib import Path
 from rich.table import Table
 
 from analysis.progress import progress, stdout
-from benchmarks import accounting, engine, paired, serving, serving_cluster, snapshots
+from benchmarks import (
+    accounting,
+    accounting_json,
+    engine,
+    paired,
+    serving,
+    serving_cluster,
+    snapshots,
+)
 from benchmarks.measure import Measure, plain
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -27,6 +35,7 @@ BENCHMARKS = (
     serving.simfaas,
     serving_cluster.many_applications,
     accounting.throughput,
+    accounting_json.throughput,
     snapshots.throughput,
 )
 

@@ -41,7 +41,7 @@ class Result:
 
 def goldens() -> list[tuple[str, Path]]:
     """Return the golden files with the format of each."""
-    files = sorted(p for p in GOLDEN.iterdir() if not p.name.endswith(".options.yaml"))
+    files = sorted(p for p in GOLDEN.glob("*.*") if not p.name.endswith(".options.yaml"))
     return [(path.name.partition(".")[0], path) for path in files]
 
 

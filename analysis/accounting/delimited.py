@@ -142,7 +142,8 @@ class _Lines:
         refuse(self.end - self.start > LONGEST_LINE, "line too long", f"{LONGEST_LINE:,} bytes")
         refuse(self._with_control(), "control character", "text")
         refuse(self._undecodable(), "not UTF-8", "UTF-8 (encoding=latin-1 reads ISO 8859-1)")
-        if self.layout.quotes and b'"' in self.block:
+        quotes = self._quotes() if self.layout.quotes else np.array([], dtype=np.int64)
+        if quotes is None:
             found: list[list[str] | None] = [
                 _cells(self._whole(n), self.layout.delimiter) if ok else None
                 for n, ok in enumerate(self.good)
@@ -151,7 +152,7 @@ class _Lines:
                    "cells in double quotes, none with a line break in it")  # fmt: skip
             count = np.array([0 if cells is None else len(cells) for cells in found])
         else:
-            found, count = [], self._count()
+            found, count = [], self._count(quotes)
         expected = f"{len(names)} cells separated by {self.layout.delimiter!r}"
         if self.unended:
             last = np.arange(len(self.good)) == len(self.good) - 1
@@ -190,13 +191,27 @@ class _Lines:
                     bad[n] = True
         return bad
 
-    def _count(self) -> NDArray[np.int64]:
-        """Return the number of cells of each line."""
+    def _quotes(self) -> NDArray[np.int64] | None:
+        """Return where quotes are; None unless each is the beginning or the end of a cell."""
+        at = np.flatnonzero(self.data == ord('"'))
+        if not len(at):
+            return at
+        count = np.searchsorted(at, self.end) - np.searchsorted(at, self.start)
+        before = np.where(at[0::2] == 0, ord("\n"), self.data[at[0::2] - 1])
+        after = self.data[at[1::2] + 1]
+        fine = not (count % 2).any()
+        for edge in (before, after):
+            fine = fine and bool(((edge == ord(self.layout.delimiter)) | (edge == ord("\n"))).all())
+        return at if fine else None
+
+    def _count(self, quotes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of cells of each line; delimiters between quotes are text."""
         at = np.flatnonzero(self.data == ord(self.layout.delimiter))
+        at = at[np.searchsorted(quotes, at) % 2 == 0] if len(quotes) else at
         return np.searchsorted(at, self.end) - np.searchsorted(at, self.start) + 1
 
     def _parsed(self, names: tuple[str, ...]) -> dict[str, pa.Array]:
-        """Parse lines without quotes, which all have their number of cells."""
+        """Parse lines in which quotes, if any, are around cells; all have their number of them."""
         block = self.block
         if not self.good.all():
             block = self.data[np.repeat(self.good, self.end - self.start + 1)].tobytes()
@@ -210,7 +225,8 @@ class _Lines:
                 column_names=labels, block_size=len(block) + 1, use_threads=False
             ),
             pc_csv.ParseOptions(
-                delimiter=self.layout.delimiter, quote_char=False, ignore_empty_lines=False
+                delimiter=self.layout.delimiter, ignore_empty_lines=False, double_quote=False,
+                quote_char='"' if self.layout.quotes else False,
             ),
             pc_csv.ConvertOptions(
                 column_types={name: pa.string() for name in wanted}, include_columns=wanted,

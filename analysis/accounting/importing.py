@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +54,8 @@ def import_files(
     Raises:
         DataError: When a file cannot be used at all; `folder` is then of no use.
     """
-    spools = {table: Spool(table, folder / f"{table}.parquet") for table in SCHEMAS}
+    keys = {JOBS: getattr(reader, "JOB_KEY", None)}
+    spools = {t: Spool(t, folder / f"{t}.parquet", keys.get(t)) for t in SCHEMAS}
     states: dict[str, int] = {}
     try:
         for chunk in reader.read(reading):
@@ -197,14 +197,13 @@ def _among(places: Places, others: Places) -> np.ndarray:
 
 def _totals(folder: Path, until: pd.Timestamp | None) -> pd.DataFrame:
     """Return totals by month, from the files that were written."""
-    jobs = monthly(frames(folder / f"{JOBS}.parquet", list(COLUMNS)), until)
-    jobs = jobs.assign(table=JOBS, ledger="allocated")
-    parts: list[Any] = [jobs]
-    for frame in frames(folder / f"{AGGREGATES}.parquet"):
-        month = frame["period_start"].dt.strftime("%Y-%m")
-        parts.append(frame.assign(month=month, table=AGGREGATES))
     names = ["month", "table", "resource", "ledger", "unit"]
-    whole = pd.concat([p[[*names, "quantity"]] for p in parts if len(p)] or [jobs[[*names]]])
-    if not len(whole):
-        return pd.DataFrame(columns=[*names, "quantity"])
+    jobs = monthly(frames(folder / f"{JOBS}.parquet", list(COLUMNS)), until)
+    parts = [jobs.assign(table=JOBS, ledger="allocated")[[*names, "quantity"]]]
+    for frame in frames(folder / f"{AGGREGATES}.parquet", ["period_start", *names[2:], "quantity"]):
+        month = utc(frame["period_start"]).astype("M8[M]").astype(np.int64)
+        mine = frame.assign(month=month, table=AGGREGATES).groupby(names, as_index=False)
+        sums = mine["quantity"].sum()
+        parts.append(sums.assign(month=sums["month"].to_numpy().astype("M8[M]").astype(str)))
+    whole = pd.concat([part for part in parts if len(part)] or parts)
     return whole.groupby(names, as_index=False)["quantity"].sum()

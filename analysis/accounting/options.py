@@ -53,6 +53,13 @@ ENCODING = Option(
     "encoding", "choice", "utf-8", "-", "encoding of the text", ("utf-8", "latin-1")
 )  # fmt: skip
 
+LEDGER = Option(
+    "ledger", "choice", "allocated", "-",
+    "level that machines count at: allocated (users hold them; assumed), or provisioned when the "
+    "platform runs in them",
+    ("allocated", "provisioned"),
+)  # fmt: skip
+
 
 def checked(
     options: Sequence[Option], given: Mapping[str, Any], format_name: str

@@ -5,6 +5,7 @@ A reader is a module of `analysis.accounting.readers` whose file name is the for
 - `SAYS`: the format in one sentence, with its source.
 - `OPTIONS`: a tuple of `Option`, what it may be told.
 - `ROW`: what a row is counted as, `line` or `record`.
+- `JOB_KEY`, if it is there: columns that identify a job, where they are not site, job_id and start.
 - `read(reading)`: yields chunks of canonical rows, some thousand at a time, from all files.
 
 Each row that is read is told to `reading.read`, and is then used (it is in a chunk), refused

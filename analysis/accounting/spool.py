@@ -9,7 +9,7 @@ chance has a probability of 7e-7 (n squared / 2**65).
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +46,12 @@ class Spool:
     Args:
         table: `jobs` or `aggregates`.
         path: The file.
+        key: Columns that identify a row; those of the table when None.
     """
 
-    def __init__(self, table: str, path: Path) -> None:
+    def __init__(self, table: str, path: Path, key: Sequence[str] | None = None) -> None:
         self.table, self.path = table, path
+        self._key = list(_KEYS[table] if key is None else key)
         self._schema = arrow_schema(table)
         self._writer = pq.ParquetWriter(path, self._schema)
         self._waiting: list[pa.Table] = []
@@ -60,7 +62,7 @@ class Spool:
         self._waiting.append(pa.Table.from_pandas(frame, self._schema, preserve_index=False))
         if sum(map(len, self._waiting)) >= _GROUP:
             self._write()
-        key = _hashes(frame[list(_KEYS[self.table])])
+        key = _hashes(frame[self._key])
         content = _hashes(frame.drop(columns="source"))
         if self.table == JOBS:
             self._kept.append((places, key, content, frame["end_utc"].notna().to_numpy()))
