@@ -109,7 +109,8 @@ def test_states(changed: dict[str, Any], state: str, ended: bool, tmp_path) -> N
     ("changed", "field"),
     [
         ({"VMUUID": None}, "VMUUID"), ({"StartTime": None}, "StartTime"),
-        ({"WallDuration": None}, "WallDuration"), ({"CpuCount": "many"}, "CpuCount"), ({"CpuCount": 1e308}, "CpuCount"),
+        ({"WallDuration": None}, "WallDuration"), ({"CpuCount": "many"}, "CpuCount"),
+        ({"CpuCount": 1e308}, "CpuCount"),
         ({"Status": "dancing"}, "Status"), ({"WallDuration": -1}, "WallDuration"),
         ({"WallDuration": DAY + 61}, "WallDuration"), ({"EndTime": START - 1}, "WallDuration"),
         ({"StartTime": "2026-09-01"}, "StartTime"), ({"StartTime": START * 1000}, "StartTime"),
