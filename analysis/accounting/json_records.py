@@ -124,7 +124,7 @@ def _texts_of(
             wrong = keep & np.array([isinstance(cell, dict | list) for cell in mine])
             at = np.flatnonzero(wrong)
             reading.refuse(path, line[at], name, "not a value", "a text or a number",
-                           (_text(mine[n]) for n in at))  # fmt: skip
+                           (_text(mine[int(n)]) for n in at))  # fmt: skip
             keep &= ~wrong
         texts[name] = pa.array(
             mine if kinds <= {str} else list(map(repr if kinds <= {int, float} else _text, mine)),

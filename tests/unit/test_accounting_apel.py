@@ -110,6 +110,7 @@ def test_states(changed: dict[str, Any], state: str, ended: bool, tmp_path) -> N
     [
         ({"VMUUID": None}, "VMUUID"), ({"StartTime": None}, "StartTime"),
         ({"WallDuration": None}, "WallDuration"), ({"CpuCount": "many"}, "CpuCount"),
+        ({"CpuCount": 1e308}, "CpuCount"),
         ({"Status": "dancing"}, "Status"), ({"WallDuration": -1}, "WallDuration"),
         ({"WallDuration": DAY + 61}, "WallDuration"), ({"EndTime": START - 1}, "WallDuration"),
         ({"StartTime": "2026-09-01"}, "StartTime"), ({"StartTime": START * 1000}, "StartTime"),
@@ -223,6 +224,7 @@ def test_records_about_the_same(tmp_path) -> None:
         ({"Count": -1}, "Count"), ({"Count": "one"}, "Count"),
         ({"AssociatedRecord": ""}, "AssociatedRecord"),
         ({"AvailableDuration": None}, "AvailableDuration"),
+        ({"AvailableDuration": 1e308, "Count": 99}, "AvailableDuration"),
         ({"AvailableDuration": 31 * DAY, "ActiveDuration": 0}, "AvailableDuration"),
         ({"ActiveDuration": DAY + 2}, "ActiveDuration"), ({"FQAN": ["vo"]}, "FQAN"),
     ],

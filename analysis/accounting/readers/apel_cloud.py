@@ -23,7 +23,7 @@ from analysis.accounting.opening import LONGEST_LINE, blocks_of_lines, opened
 from analysis.accounting.options import SITE, Option
 from analysis.accounting.reading import SHOWN, Chunk, Reading
 from analysis.accounting.rows import Rows, by_unique, words
-from analysis.accounting.tables import JOBS
+from analysis.accounting.tables import JOBS, MOST_CPUS
 from sim.errors import DataError
 
 SAYS = (
@@ -122,7 +122,7 @@ def _jobs(rows: Rows) -> Chunk:
         user=words(_said(rows, "GlobalUserName"), np.array(_said(rows, "LocalUserId"))),
         project=words(_said(rows, "FQAN"), np.array(_said(rows, "LocalGroupId"))),
         kind="cpu", start_utc=start, end_utc=end, state=state,
-        cpus=rows.numbers("CpuCount", 0.0, np.inf),
+        cpus=rows.numbers("CpuCount", 0.0, MOST_CPUS),
         mem_gb=_numbers(rows, "Memory", np.inf) * GB_PER_MIB,
     )  # fmt: skip
 
@@ -134,7 +134,7 @@ def _span(rows: Rows, state: NDArray) -> tuple[NDArray, NDArray]:
     end[end == 0.0] = np.nan
     wall = _numbers(rows, "WallDuration", MOST_S)
     consumed = _numbers(rows, "CpuDuration", np.inf)
-    cores = _numbers(rows, "CpuCount", np.inf)
+    cores = _numbers(rows, "CpuCount", MOST_CPUS)
     with np.errstate(invalid="ignore"):
         rows.refuse(wall - (end - start) > TOLERANCE_S, "WallDuration",
                     "longer than from start to end", "EndTime - StartTime, in s")  # fmt: skip

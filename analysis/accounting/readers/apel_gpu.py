@@ -22,6 +22,7 @@ from analysis.accounting.options import LEDGER, SITE
 from analysis.accounting.reading import SHOWN, Chunk, Reading
 from analysis.accounting.rows import Rows
 from analysis.accounting.sums import Sums, chunks
+from analysis.accounting.tables import MOST_GPUS
 from sim.errors import DataError
 from sim.units import SECONDS_PER_H
 
@@ -39,6 +40,7 @@ KEYS = (
     "CloudComputeService", "GlobalUserName", "Cores", "BenchmarkType", "Benchmark",
 )  # fmt: skip
 TOLERANCE = 0.01  # by which a duration may exceed its month; assumed
+MOST_S = 1.0e10  # of any duration; assumed, months are shorter
 SAME_S = 1.0  # durations that differ by less are the same; assumed, they are whole seconds
 
 
@@ -73,9 +75,9 @@ def _add(rows: Rows, sums: Sums) -> None:
     gpu = pc.equal(pc.utf8_lower(rows.text("Type")), "gpu").to_numpy(zero_copy_only=False)
     rows.refuse(~gpu, "Type", "not a GPU", "GPU")
     month, month_s = _months(rows)
-    count = rows.numbers("Count", 0.0, 1.0e6)
-    held_s = rows.numbers("AvailableDuration", 0.0, np.inf)
-    active_s = rows.numbers("ActiveDuration", 0.0, np.inf, missing=np.nan)
+    count = rows.numbers("Count", 0.0, MOST_GPUS)
+    held_s = rows.numbers("AvailableDuration", 0.0, MOST_S)
+    active_s = rows.numbers("ActiveDuration", 0.0, MOST_S, missing=np.nan)
     with np.errstate(invalid="ignore"):
         rows.refuse(
             held_s > (1.0 + TOLERANCE) * month_s, "AvailableDuration", "longer than the month",
