@@ -66,7 +66,7 @@ crosscheck: $(VENV)/.made  ## a second opinion on the shipped posterior: ES-MDA 
 records: $(VENV)/.made  ## what deployment records teach: recovery, value, another platform's jobs, docs/records
 	$(BIN)/python -m analysis.records_page
 
-brief: $(VENV)/.made  ## what releasing idle GPUs saves, costs and hangs on, two pages: docs/policy-brief
+brief: $(VENV)/.made  ## what releasing idle GPUs saves, costs and hangs on, two pages of A4: docs/policy-brief
 	$(BIN)/python -m analysis.policy_brief
 
 validate-serving: $(VENV)/.made  ## hold serving against measured AWS Lambda experiments

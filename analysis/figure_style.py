@@ -22,8 +22,9 @@ FONT_PT = 7.5
 SMALL_PT = 6.5
 BLACK = "#000000"
 GREY = "#666666"
-# Okabe and Ito (2008), colour universal design; the first three as the hypotheses appear.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
+# Okabe and Ito (2008), colour universal design; instead of their yellow, which is faint as a line,
+# wine of P. Tol's muted scheme. The first three as the hypotheses appear.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255")
 LINES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
 MARKERS = ("s", "^", "D", "v", "P", "X", "*")
 

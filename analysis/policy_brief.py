@@ -1,7 +1,7 @@
 """Plays the comparisons of the policy brief and writes it: `make brief`.
 
-Tables, figures and the brief go to docs/policy-brief/. Finished runs are kept, so that an
-interrupted brief goes on. `--check` only checks that the brief is what its tables say.
+Tables, figures and the brief go to docs/policy-brief/, a summary to the README. Finished runs are
+kept, so that an interrupted brief goes on. `--check` only checks that both are what tables say.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from analysis.calibration.shipped import read_posterior
 from analysis.certainty import idle_sentences
 from analysis.cli import composed
 from analysis.frames import headline_hypothesis, span
-from analysis.paired.brief import READ, brief
+from analysis.pages import with_tables
+from analysis.paired.brief import READ, brief, summary
 from analysis.paired.brief_words import Comparison
 from analysis.paired.figures_tables import ALL
 from analysis.paired.tables import (
@@ -40,7 +41,7 @@ from analysis.storing import write_csv, write_json, write_text
 from analysis.verbs import compare
 from analysis.warmup import compile_kernel
 
-HOME = Path("docs") / "policy-brief"
+HOME, FRONT_PAGE = Path("docs") / "policy-brief", Path("README.md")
 FEDERATION = "imagine"
 MAIN = "auto_release"
 OTHERS = ("node_scale_down",)  # what else attacks empty nodes; more would not fit on two pages
@@ -151,6 +152,13 @@ def written(home: Path) -> str:
     return brief(about, further, about.facts["idleness"], figures)
 
 
+def with_summary(text: str, home: Path) -> str:
+    """Return the README with the summary of what was published."""
+    first = json.loads((home / ORDER).read_text(encoding="utf-8"))[0]
+    said = summary(read(home / first), (home / PAGE).as_posix())
+    return with_tables(text, {"policies": said}, FRONT_PAGE)
+
+
 def current(home: Path) -> bool:
     """Whether a brief says what the tables beside it say."""
     return (home / PAGE).read_text(encoding="utf-8") == written(home)
@@ -158,12 +166,14 @@ def current(home: Path) -> bool:
 
 def main() -> None:
     """Make the brief, or check it."""
+    text = FRONT_PAGE.read_text(encoding="utf-8")
     if sys.argv[1:] == ["--check"]:
-        if not current(HOME):
-            sys.exit(f"{HOME / PAGE} does not say what its tables say: run `make brief`")
+        if not current(HOME) or with_summary(text, HOME) != text:
+            sys.exit(f"{HOME / PAGE} or {FRONT_PAGE} does not say what tables say: `make brief`")
         return
     names = [MAIN, *(name for name in OTHERS if name in scenarios.packaged())]
     print(make(FEDERATION, names, DRAWS, HOME))
+    FRONT_PAGE.write_text(with_summary(text, HOME), encoding="utf-8")
 
 
 if __name__ == "__main__":

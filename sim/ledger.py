@@ -78,7 +78,10 @@ def integrate(
     >>> integrate(np.array([5.0]), np.array([12.0]), np.array([2.0]), edges, np.array([0]), 1)
     array([[10.,  4.]])
     """
-    return _summed(_cut(start_h, end_h, edges_h), quantity, key, (keys, len(edges_h) - 1))
+    pieces, months = _cut(start_h, end_h, edges_h), len(edges_h) - 1
+    cell, amount = key[pieces.of] * months + pieces.month, pieces.hours * quantity[pieces.of]
+    flat: FloatArray = np.bincount(cell, amount, keys * months).astype(np.float64)
+    return flat.reshape(keys, months)
 
 
 class _Pieces(NamedTuple):
@@ -100,16 +103,6 @@ def _cut(start_h: FloatArray, end_h: FloatArray, edges_h: FloatArray) -> _Pieces
     month = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count) + first[index]
     hours = np.minimum(end[index], edges_h[month + 1]) - np.maximum(start[index], edges_h[month])
     return _Pieces(real[index], month, hours)
-
-
-def _summed(
-    pieces: _Pieces, quantity: FloatArray, key: IntArray, shape: tuple[int, int]
-) -> FloatArray:
-    """Return quantity times hours by row (`key`, of each interval) and month."""
-    cell = key[pieces.of] * shape[1] + pieces.month
-    amount = pieces.hours * quantity[pieces.of]
-    flat: FloatArray = np.bincount(cell, amount, shape[0] * shape[1]).astype(np.float64)
-    return flat.reshape(shape)
 
 
 def usage_of(
@@ -187,7 +180,8 @@ class _Accounting:
         """Add intervals; `held` are quantities and the rows they add to."""
         pieces = _cut(start, end, self.edges)
         for quantity, key in held:
-            self.total += _summed(pieces, quantity, key, self.total.shape)
+            cell = key[pieces.of] * self.total.shape[1] + pieces.month
+            np.add.at(self.total.reshape(-1), cell, pieces.hours * quantity[pieces.of])
 
     def _nodes(self) -> None:
         held, pools = self.logs.nodes, self.federation.pools

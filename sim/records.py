@@ -97,7 +97,8 @@ DEPLOYMENTS = Table(
         _c("last_active_h", "float64", "h", "end of the last burst"),
         _c("released_h", "float64", "h", "when it was released, withdrawn or cut by the horizon"),
         _c("released_why", "str", "-", "why it ended: released promptly, released late, "
-           "released as idle or released after a warning (an idle policy), pool out, pool closed, "
+           "released as idle or released after a warning (an idle policy), maximum lifetime "
+           "reached or script ended (terms of admission), pool out, pool closed, "
            "still running at the horizon; patience ended if withdrawn"),
         _c("works", "int64", "-", "requests served in it (more than 1 if re-used while idle)"),
         _c("active_h", "float64", "h", "time in bursts"),

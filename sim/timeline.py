@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cached_property
 
 import numpy as np
@@ -75,7 +75,7 @@ class ProjectCalendar:
 
     def day_at(self, hours: float) -> date:
         """Return the UTC day in which the simulated time `hours` lies."""
-        return self.start + timedelta(hours=hours)
+        return date.fromordinal(self.start.toordinal() + int(hours // 24.0))
 
     @property
     def start_utc(self) -> datetime:

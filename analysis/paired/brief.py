@@ -10,26 +10,25 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.paired.brief_decision import price_table, recommendation
+from analysis.paired.brief_decision import cautious, recommendation
 from analysis.paired.brief_limits import caveats, provenance
 from analysis.paired.brief_words import Comparison, idles_said, listed, number, rounded, said_once
 from analysis.paired.figures import PRICE, shown_variant
 from analysis.paired.figures_look import idle_word
-from analysis.paired.figures_tables import ALL
-from analysis.paired.tables import DIFFERENCES, PRICES, SENSITIVITY, VARIANTS
+from analysis.paired.tables import PRICES, SENSITIVITY, VARIANTS
 from analysis.report import markdown_table
 from analysis.wording import under
 
 HELD, EXISTS = "allocated", "provisioned"
-LEADING = 3  # variants of a further comparison that are shown
+LEADING = 2  # variants of a further comparison that are shown
 COSTS = {  # criterion: what it is in a table
     "wait_h": "waiting", "setup_h": "setting up", "lost_h": "computing again", "user_h": "in all",
 }  # fmt: skip
 READ = frozenset(  # criteria that the brief reads
     {"gpu_provisioned", "gpu_allocated", "gpu_idle", "interruptions", "lost_gpu_h", "wait_p50",
-     "wait_mean", "node_h", *COSTS}
+     *COSTS}
 )  # fmt: skip
-CAPTIONS = {  # of figures; the first two are part of the text
+CAPTIONS = {  # of figures; the first is part of the text
     "savings": "Savings and interruptions",
     "monthly": "GPUs over the months, without the policy and with it",
     "differences": "differences to doing nothing",
@@ -38,7 +37,7 @@ CAPTIONS = {  # of figures; the first two are part of the text
     "waits": "waits",
     "sites": "sites",
 }
-EMBEDDED = ("savings", "monthly")
+EMBEDDED = ("savings",)
 
 
 def brief(
@@ -55,11 +54,25 @@ def brief(
     """
     parts = [
         _head(main), _answer(main), _table(main), _depends(main, figures), _pays(main),
-        _unchanged(main, figures), _sites(main), *(_other(n, c) for n, c in others.items()),
+        _unchanged(main), *(_other(n, c) for n, c in others.items()),
         _recommends(main, others), caveats(main, idleness), provenance(main, others),
         _further(figures),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def summary(main: Comparison, link: str) -> str:
+    """Return the brief in a few sentences, for a front page that links it."""
+    variant = shown(main)
+    moves = [i for i in main.idles if main.saved(EXISTS, variant, i).p50]
+    machines = f"In half of the worlds or more {EXISTS} GPU-h do not change: machines stay."
+    return (
+        f"**Would it help to release GPUs that sit idle?** In {main.facts['period']} `{variant}` "
+        f"{_saves(main, variant)}, {HELD}. Interruptions of users who had work left: "
+        f"{_interrupts(main, variant)}.{'' if moves else ' ' + machines} What an interruption is "
+        f"worth decides which time is the best; [the policy brief]({link}) says from which price "
+        "on."
+    )
 
 
 def _head(main: Comparison) -> str:
@@ -123,26 +136,32 @@ def _provisioned(main: Comparison) -> str:
 
 
 def _table(main: Comparison) -> str:
-    """Lay out savings and costs: a row for each variant and prior of idleness."""
+    """Lay out savings and costs: two rows for each variant, the least and the most idleness."""
     rows = [
         {
             "policy": f"`{variant}`", "idleness": idle,
             "GPU-h saved, allocated": main.saved(HELD, variant, idle),
-            "% of held": main.saved_percent(HELD, variant, idle),
             "GPU-h saved, provisioned": main.saved(EXISTS, variant, idle),
             "interruptions": main.change("interruptions", variant, idle),
             "lost work (GPU-h)": main.change("lost_gpu_h", variant, idle),
-            "median wait (h)": main.change("wait_p50", variant, idle),
-            "mean wait (h)": main.change("wait_mean", variant, idle),
         }
-        for variant in main.variants for idle in main.idles
+        for variant in main.variants for idle in _ends(main)
     ]  # fmt: skip
     return (
         f"## Savings and costs in {main.facts['period']}\n\n"
         f"Differences to `{main.baseline}`, all sites. Interruptions are deployments taken from a "
-        "user who had work left; waits are those of requests with GPUs that started.\n\n"
+        "user who had work left. "
+        f"{_median_wait(main)}\n\n"
         f"{_laid_out(rows)}"
     )
+
+
+def _median_wait(main: Comparison) -> str:
+    """Say how the median wait changes."""
+    found = [main.change("wait_p50", v, i) for v in main.variants for i in main.idles]
+    if all(effect.none for effect in found):
+        return "The median wait for GPUs stays as it is."
+    return f"The median wait for GPUs changes by {listed(list(dict.fromkeys(map(str, found))))} h."
 
 
 def _laid_out(rows: Sequence[Mapping[str, object]]) -> str:
@@ -157,12 +176,9 @@ def shown(main: Comparison) -> str:
 def _depends(main: Comparison, figures: Mapping[str, str]) -> str:
     """Say what savings hang on: idleness, the reading, what nobody knows of the policy."""
     variant, ends = shown(main), _ends(main)
-    medians = [f"{_median(main, i)} GPU-h under {idle_word(i)}" for i in ends]
     lines = [
         f"The example from here on is `{variant}`: of the policies it is the best at "
-        f"{number(PRICE)} GPU-h an interruption under most priors of idleness. The tables beside "
-        "this page have the others.",
-        f"**Idleness:** the median saved is {listed(medians)}, for the same reported totals.",
+        f"{number(PRICE)} GPU-h an interruption under most priors of idleness.",
     ]
     if len(main.readings) > 1:
         parts = [f"{_median(main, i, r)} (`{r}`, {idle_word(i)})"
@@ -186,10 +202,10 @@ def sensitivities(main: Comparison, variant: str) -> str:
     rows, rest = [], []
     for name, group in mine.groupby("parameter", sort=False):
         word = f"`{str(name).rsplit('.', 1)[-1]}`"
-        found = {str(r["idle"]): r for r in group.to_dict("records")}
+        found = {str(r["idle"]): r for r in group.to_dict("records") if r["idle"] in _ends(main)}
         if any(_told(row) for row in found.values()):
             cells = {idle_word(i): _correlation(found[i]) if i in found else ""
-                     for i in main.idles}
+                     for i in _ends(main)}
             rows.append({"parameter": word} | cells)
         else:
             rest.append(word)
@@ -235,53 +251,31 @@ def _pays(main: Comparison) -> str:
     rows = [
         {"idleness": idle}
         | {f"{what} (user-h)": main.change(c, variant, idle) for c, what in COSTS.items()}
-        | {"interruptions": main.change("interruptions", variant, idle),
-           "lost work (GPU-h)": main.change("lost_gpu_h", variant, idle)}
-        for idle in main.idles
+        for idle in _ends(main)
     ]  # fmt: skip
     return (
         "## Who pays\n\nUsers. Who is interrupted pays by setting up and computing again; who "
-        f"queues gains where waiting falls. What `{variant}` changes:\n\n{_laid_out(rows)}\n\n"
-        "What an interruption is worth is not for a model to say. From a stated price on, the best "
-        f"is the one with the most {HELD} GPU-h saved less price times interruptions, in the mean "
-        f"over worlds:\n\n{price_table(main, HELD)}\n\n"
-        "Regret is what a choice lacks to the best one of each world. The last column names the "
-        "choice whose mean regret is the least where idleness is the worst for it."
+        f"queues gains where waiting falls. What `{variant}` changes:\n\n{_laid_out(rows)}"
     )
 
 
-def _unchanged(main: Comparison, figures: Mapping[str, str]) -> str:
+def _unchanged(main: Comparison) -> str:
     """Tell empty nodes from idle but held GPUs, in numbers of the baseline."""
-    rows = []
-    for idle in main.idles:
+    parts = []
+    for idle in _ends(main):
         exists, held, unused = (
             main.level(c, main.baseline, idle)
             for c in ("gpu_provisioned", "gpu_allocated", "gpu_idle")
         )
-        rows.append({
-            "idleness": idle, "provisioned": number(exists), "allocated": number(held),
-            "of these idle but held": number(unused), "empty": number(exists - held),
-        })
+        parts.append(
+            f"under {idle_word(idle)} {number(exists)} {EXISTS}, {number(held)} {HELD}, of these "
+            f"{number(unused)} idle, and {number(exists - held)} empty"
+        )
     return (
-        f"## What it changes less: machines\n\n{_provisioned(main)} Idle but held GPUs, which "
-        "releases touch, and empty nodes, which they do not, are different things. GPU-h without a "
-        f"policy, means over worlds:\n\n{_laid_out(rows)}{_picture(figures, 'monthly')}"
+        "## What it changes less: machines\n\nIdle but held GPUs, which releases touch, and empty "
+        "nodes, which they do not, are different things. GPU-h without a policy, means over "
+        f"worlds: {'; '.join(parts)}."
     )
-
-
-def _sites(main: Comparison) -> str:
-    """Give percent saved at each site for the example."""
-    variant, table = shown(main), main.tables[DIFFERENCES.file]
-    mine = table[(table["criterion"] == "gpu_allocated") & (table["measure"] == "percent")
-                 & (table["hypothesis"] == main.reading) & (table["variant"] == variant)]
-    places = dict.fromkeys(mine.dropna(subset=["p50"])["site"])
-    rows = [
-        {"site": "all sites" if site == ALL else site}
-        | {idle_word(i): main.saved_percent(HELD, variant, i, site) for i in main.idles}
-        for site in sorted(places, key=lambda s: (s == ALL, s))
-    ]
-    return (f"## By site\n\nPercent of {HELD} GPU-h that `{variant}` saves, in the worlds in "
-            f"which the site holds any:\n\n{_laid_out(rows)}")
 
 
 def _other(name: str, other: Comparison) -> str:
@@ -291,9 +285,7 @@ def _other(name: str, other: Comparison) -> str:
             "policy": f"`{variant}`", "idleness": idle,
             "GPU-h saved, provisioned": other.saved(EXISTS, variant, idle),
             "GPU-h saved, allocated": other.saved(HELD, variant, idle),
-            "node-h of clusters": other.change("node_h", variant, idle),
             "interruptions": other.change("interruptions", variant, idle),
-            "cost to users (user-h)": other.change("user_h", variant, idle),
         }
         for variant in _leading(other) for idle in _ends(other)
     ]  # fmt: skip
@@ -324,9 +316,8 @@ def _left_out(other: Comparison) -> str:
 
 
 def _recommends(main: Comparison, others: Mapping[str, Comparison]) -> str:
-    lines = recommendation(main, HELD)
+    lines = [*recommendation(main, HELD), cautious(main, HELD, PRICE)]
     if others:
         names = listed([f"`{name}`" for name in others])
-        lines.append(f"If fewer {EXISTS} hours are wanted, empty nodes have to be switched off or "
-                     f"given back: see {names}.")
-    return "## Recommendation\n\n" + "\n".join(f"- {line}" for line in lines)
+        lines.append(f"For fewer {EXISTS} hours, empty nodes have to go: see {names}.")
+    return "## Recommendation\n\n" + "\n".join(f"- {line}" for line in lines if line)

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 
 from analysis.paired.brief_words import Comparison, number
-from analysis.paired.figures_look import idle_word
 from analysis.paired.tables import PRICES, REGRET
-from analysis.report import markdown_table
 from analysis.wording import thousands
 
 MEASURE = (
@@ -39,8 +36,6 @@ class Range:
 
     def __str__(self) -> str:
         """Say the range in words."""
-        if self.low == 0.0 and np.isinf(self.high):
-            return "at any price"
         if self.low == 0.0:
             return f"less than {thousands(self.high, 2)} GPU-h"
         if np.isinf(self.high):
@@ -70,35 +65,21 @@ def agreed(comparison: Comparison, ledger: str) -> list[Range]:
     return common
 
 
-def best_at(comparison: Comparison, ledger: str, price: float, idle: str) -> str:
-    """Return the variant with the highest expected net benefit at a price."""
-    return next(r.variant for r in ranges(comparison, ledger, idle) if r.low <= price < r.high)
+def cautious(comparison: Comparison, ledger: str, price: float) -> str:
+    """Say which variant can be regretted least at a price, whatever the prior of idleness.
 
-
-def price_table(comparison: Comparison, ledger: str) -> str:
-    """Return which variant is best from which stated price on, and which can be regretted least.
-
-    The last column has the variant whose mean regret under the worst of the priors of idleness is
-    the least. Prices at which all stays as at the one before are left out.
+    Regret is what a choice lacks to the best one of each world; of its means under each prior of
+    idleness the worst counts. Nothing is said where regret at that price is not known.
     """
     rows = comparison.tables[REGRET.file]
-    rows = rows[(rows["hypothesis"] == comparison.reading) & (rows["ledger"] == ledger)]
-    lines: list[dict[str, str]] = []
-    chosen: list[str] = []
-    for price in sorted(set(rows["price"])):
-        mine = rows[rows["price"] == price]
-        worst = mine.groupby("variant", sort=False)["regret_mean"].max()
-        best = [best_at(comparison, ledger, price, idle) for idle in comparison.idles]
-        if [*best, str(worst.idxmin())] == chosen:
-            continue
-        chosen = [*best, str(worst.idxmin())]
-        words = [f"best, {idle_word(idle)}" for idle in comparison.idles]
-        lines.append({
-            "price from (GPU-h)": number(price),
-            **dict(zip(words, [f"`{b}`" for b in best], strict=True)),
-            "least regret under the worst": f"`{chosen[-1]}` ({number(worst.min())} GPU-h)",
-        })
-    return markdown_table(pd.DataFrame(lines))
+    rows = rows[(rows["hypothesis"] == comparison.reading) & (rows["ledger"] == ledger)
+                & (rows["price"] == price)]
+    if not len(rows):
+        return ""
+    worst = rows.groupby("variant", sort=False)["regret_mean"].max()
+    return (f"At {number(price)} GPU-h an interruption `{worst.idxmin()}` risks least: under the "
+            f"worst prior of idleness it lacks {number(worst.min())} GPU-h to the best choice of "
+            "each world, in the mean.")
 
 
 def recommendation(comparison: Comparison, ledger: str) -> list[str]:
@@ -108,17 +89,17 @@ def recommendation(comparison: Comparison, ledger: str) -> list[str]:
         return [f"No variant is the best under every prior of idleness at any price. {MEASURE}"]
     whole = common[0].low == 0.0 and np.isinf(common[-1].high)
     joined = all(a.high == b.low for a, b in pairwise(common))
-    lines = [_conditional(r, comparison.baseline) for r in common]
+    if whole and len(common) == 1:
+        return [f"Whatever an interruption is worth and however idle held GPUs are: "
+                f"{_does(common[0], comparison.baseline)}."]
+    choices = "; ".join(f"{r}: {_does(r, comparison.baseline)}" for r in common)
+    lines = ["What an interruption is worth is not for a model to say. The best under every prior "
+             "of idleness (most GPU-h saved less price times interruptions, in the mean over "
+             f"worlds), where one is worth {choices}."]
     if not (whole and joined):
-        lines.append(
-            f"At other prices the best choice hangs on how idle held GPUs are. {MEASURE}"
-        )
+        lines.append(f"At other prices the best hangs on how idle held GPUs are. {MEASURE}")
     return lines
 
 
-def _conditional(found: Range, baseline: str) -> str:
-    does = "do nothing" if found.variant == baseline else f"choose `{found.variant}`"
-    if found.low == 0.0 and np.isinf(found.high):
-        return f"Whatever an interruption is worth and however idle held GPUs are: {does}."
-    return (f"If an interruption is worth {found}: {does}; that is best under every prior of "
-            "idleness.")
+def _does(found: Range, baseline: str) -> str:
+    return "do nothing" if found.variant == baseline else f"`{found.variant}`"

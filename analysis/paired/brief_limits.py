@@ -21,11 +21,10 @@ def caveats(main: Comparison, idleness: Sequence[str]) -> str:
     lines = [
         *idleness,
         _totals(main),
-        "No effect of auto-release that was measured before and after, with a control, is "
-        "published: nothing here could be checked against one.",
+        "No effect of auto-release measured before and after is published to check this against.",
         _assumed(main),
         "Worlds lack what a projection adds for errors of the model (its discrepancy), which "
-        "moves levels: read savings as shares of what is held as well as hours.",
+        "moves levels: read savings as shares of what is held, too.",
         _known(main),
     ]
     return "## Caveats\n\n" + "\n".join(f"- {line}" for line in lines if line)
@@ -39,9 +38,8 @@ def _totals(main: Comparison) -> str:
         rows = worlds[(worlds["idle"] == idle) & (worlds["hypothesis"] == main.reading)]
         ends = dict.fromkeys(f"{end:.2f}" for end in (rows["ratio"].min(), rows["ratio"].max()))
         parts.append(f"{' to '.join(ends)} under {idle_word(idle)}")
-    return ("Priors of idleness change bursts and pauses such that allocated GPU-h hardly change. "
-            f"Over those with idleness as calibrated they are {listed(parts)} (means, without a "
-            "policy).")
+    return ("Priors of idleness hardly change allocated GPU-h: over those with idleness as "
+            f"calibrated they are {listed(parts)} (means, without a policy).")
 
 
 def _assumed(main: Comparison) -> str:
@@ -51,16 +49,16 @@ def _assumed(main: Comparison) -> str:
         return ""
     parts = [f"`{path.rsplit('.', 1)[-1]}` {thousands(float(of['median']), 3)} {of['unit']}"
              for path, of in uncertain.items()]
-    return ("Parameters of the policies that nobody knows are drawn from priors that the scenario "
-            f"states and mostly assumes; medians: {listed(parts)}.")
+    return ("Drawn from priors that the scenario states and mostly assumes; medians: "
+            f"{listed(parts)}.")
 
 
 def _known(main: Comparison) -> str:
     """Say how well means are known."""
     rows = main.tables[PRECISION.file]
-    return ("Mean differences in allocated GPU-h are known to "
-            f"±{number(100.0 * float(rows['half_width'].max()))} % of the baseline's mean or "
-            "better (90 % confidence, over all variants and priors of idleness).")
+    worst = number(100.0 * float(rows["half_width"].max()))
+    return (f"Mean differences in allocated GPU-h are known to ±{worst} % of the baseline's mean "
+            "or better (90 % confidence).")
 
 
 def provenance(main: Comparison, others: Mapping[str, Comparison]) -> str:
@@ -72,11 +70,10 @@ def provenance(main: Comparison, others: Mapping[str, Comparison]) -> str:
 def _run(name: str, comparison: Comparison) -> str:
     facts = comparison.facts
     changed = " (with changes that are not committed)" if facts["dirty"] else ""
-    commit = f"commit {facts['commit']}{changed}" if facts["commit"] else "commit unknown"
+    commit = f"commit {facts['commit'][:12]}{changed}" if facts["commit"] else "commit unknown"
     return (
         f"`aiaas compare federation={facts['federation']} scenario={name} draws={facts['draws']} "
         f"seed={facts['seed']}`: config hash {facts['config_hash']}, "
-        f"{thousands(facts['worlds'])} worlds for each prior of idleness, each played with "
-        f"{len(comparison.variants) + 1} variants, model version {facts['model_version']}, "
-        f"{commit}."
+        f"{thousands(facts['worlds'])} worlds for each prior of {len(comparison.variants) + 1} "
+        f"variants, model version {facts['model_version']}, {commit}."
     )

@@ -147,10 +147,6 @@ class Comparison:
         row = _one(self.tables[FRONT.file], {**key, "ledger": ledger})
         return Effect(*(float(row[f"saved_{q}"]) for q in QUANTILES), "GPU-h")
 
-    def saved_percent(self, ledger: str, variant: str, idle: str, site: str = "all") -> Effect:
-        """Return the same in percent of the baseline's."""
-        return self.change(f"gpu_{ledger}", variant, idle, site, "percent").turned
-
     def change(
         self, criterion: str, variant: str, idle: str, site: str = "all",
         measure: str = "difference",

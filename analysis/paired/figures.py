@@ -48,7 +48,7 @@ def draw_all(
         return {}
     everything = [baseline, *names]
     look = Palette(everything, baseline)
-    after = shown_variant(tables[PRICES.file], variants)
+    after = shown_variant(tables[PRICES.file], variants, chosen.moved_most(front))
     along = chosen.savings(differences, front, variants) if axis else pd.DataFrame()
     since = (begins or {}).get(after)
     figures: dict[str, tuple[pd.DataFrame, Callable[..., Path], str, tuple[Any, ...]]] = {
@@ -73,13 +73,15 @@ def draw_all(
     }  # fmt: skip
 
 
-def shown_variant(prices: pd.DataFrame, variants: pd.DataFrame) -> str:
+def shown_variant(
+    prices: pd.DataFrame, variants: pd.DataFrame, ledger: str = chosen.LEDGERS[0]
+) -> str:  # fmt: skip
     """Return the variant that is best at `PRICE` under most priors of idleness, baseline apart.
 
     The first of the others where only the baseline is best.
     """
     rows = chosen.headline(prices)
-    rows = rows[(rows["ledger"] == chosen.LEDGERS[0]) & (rows["from_price"] <= PRICE)
+    rows = rows[(rows["ledger"] == ledger) & (rows["from_price"] <= PRICE)
                 & (rows["to_price"] > PRICE)]
     best = rows.loc[rows["variant"] != chosen.baseline_of(variants), "variant"]
     return str(best.mode().iloc[0]) if len(best) else chosen.others_of(variants)[0]

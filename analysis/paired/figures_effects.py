@@ -243,7 +243,8 @@ def draw_prices(table: pd.DataFrame, folder: Path, name: str, look: Palette) -> 
     axes.grid(axis="x", color=GRID, linewidth=0.5)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
     axes.set_xlabel("price of an interruption (GPU-h); best: most GPU-h saved in the ledger, less "
-                    "price x more interruptions, mean over worlds", fontsize=SMALL_PT)
+                    "price x more interruptions, mean over worlds\n(longer waits and nodes that "
+                    "boot are not priced)", fontsize=SMALL_PT)
     shown = set(table["variant"])
     handles = [Patch(facecolor=look.colour(n), hatch=look.hatch(n), edgecolor="white",
                      linewidth=0.0, label=f"best: {n}") for n in look.names if n in shown]

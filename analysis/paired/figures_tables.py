@@ -124,6 +124,16 @@ def front(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return rows[rows["ledger"].isin(moving(rows, "ledger", "saved_p50"))].reset_index(drop=True)
 
 
+def moved_most(table: pd.DataFrame) -> str:
+    """Return the ledger in which a median of what is saved is the furthest from nothing.
+
+    Args:
+        table: `front.csv`.
+    """
+    rows = headline(table)
+    return str(rows.loc[rows["saved_p50"].abs().idxmax(), "ledger"])
+
+
 def savings(
     differences: pd.DataFrame, front: pd.DataFrame, variants: pd.DataFrame
 ) -> pd.DataFrame:

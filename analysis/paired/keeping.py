@@ -20,10 +20,6 @@ from sim.units import LEDGERS, FloatArray, IntArray
 ALL = "all"
 LONG_WAIT_H = 1.0  # a wait above it counts in `waited_share`
 WAIT_EDGES_H = np.concatenate([[0.0], 10.0 ** np.arange(-2.0, 3.01, 0.25), [np.inf]])  # of bins
-NOT_BY_POLICY = frozenset(
-    {Ended.PROMPT, Ended.FORGOTTEN, Ended.OUTAGE, Ended.CLOSED, Ended.SCRIPT, Ended.HORIZON}
-)  # every other end is a policy's doing
-BY_USER = frozenset({Ended.WARNED})  # what a policy had a part in, but did not do
 USAGE = {
     f"{resource}_{ledger}": (resource, ledger)
     for resource in ("gpu", "cpu", "storage")
@@ -133,9 +129,9 @@ def _users(result: RunResult, since_h: float) -> dict[str, FloatArray]:
         for name in ("requested_h", "started_h", "released_h", "lost_h")
     )
     setup = np.array([d.segments[0].start_h for d in log], dtype=np.float64) - started
-    taken = np.array([d.ended not in NOT_BY_POLICY for d in log], dtype=bool)
+    taken = np.array([d.ended is not None and d.ended.by_policy for d in log], dtype=bool)
     interrupted = np.zeros(len(log), dtype=bool)
-    interrupted[taken] = work_left(result, [d for d in log if d.ended not in NOT_BY_POLICY])
+    interrupted[taken] = work_left(result, [log[i] for i in np.flatnonzero(taken)])
     new, ended = asked >= since_h, released >= since_h
 
     def by_site(quantity: np.ndarray, counts: np.ndarray) -> FloatArray:
@@ -184,12 +180,18 @@ def work_left(result: RunResult, deployments: Sequence[Deployment]) -> np.ndarra
     Not so if the user let go of it after a warning. Work is left if computing ended before it would
     have by the plan, whatever policy took it.
     """
-    r, found = result.plan.requests, []
-    for taken in deployments:
-        if taken.ended in BY_USER:
-            found.append(False)
-            continue
-        work = taken.segments[-1]
-        whole_h = length_h(r, work.request, work.first, taken.slowdown)
-        found.append(work.end_h < work.start_h - work.done_h + whole_h)
-    return np.array(found, dtype=bool)
+    r, works = result.plan.requests, [d.segments[-1] for d in deployments]
+    request, burst, start_h, done_h, end_h = (
+        np.array([getattr(w, name) for w in works])
+        for name in ("request", "first", "start_h", "done_h", "end_h")
+    )
+    if not len(request):
+        return np.zeros(0, dtype=bool)
+    first = r.burst_first[request]
+    last = first + r.burst_count[request] - 1
+    whole_h = r.before_h[last] + r.burst_h[last] - r.before_h[first + burst]
+    slowdown = np.array([d.slowdown for d in deployments])
+    for i in np.flatnonzero(slowdown != 1.0):
+        whole_h[i] = length_h(r, int(request[i]), int(burst[i]), float(slowdown[i]))
+    let_go = np.array([d.ended is Ended.WARNED for d in deployments])
+    return ~let_go & (end_h < start_h - done_h + whole_h)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import simpy
 
 from benchmarks.twin.deployments import TwinDeployments
+from benchmarks.twin.instants import At, Kind
 from benchmarks.twin.sites import Node, Process, Site
 from sim.engine.logs import Ended, Held, Logs
 from sim.entities import Federation
@@ -54,7 +55,7 @@ class TwinCapacity:
 
     def join(self, site: Site, time_h: float, count: int) -> Process:
         """Add nodes at a time."""
-        yield self.env.timeout(max(time_h, 0.0))
+        yield At(self.env, max(time_h, 0.0), Kind.NODES)
         self.add(site, count)
 
     def add(self, site: Site, count: int) -> None:
@@ -74,13 +75,13 @@ class TwinCapacity:
 
     def outage(self, site: Site, start_h: float, outage: PoolOutage) -> Process:
         """Take a pool out for a while."""
-        yield self.env.timeout(max(start_h, 0.0))
+        yield At(self.env, max(start_h, 0.0), Kind.NODES)
         if site.closed:
             return
         site.out = True
         self.bill(site, round(outage.vms_kept_frac * site.on))
         self.twin.fail(site, Ended.OUTAGE)
-        yield self.env.timeout(outage.end_h - self.env.now)
+        yield At(self.env, outage.end_h, Kind.NODES)
         if site.closed:
             return
         site.out = False
@@ -89,7 +90,7 @@ class TwinCapacity:
 
     def leave(self, site: Site, time_h: float) -> Process:
         """Close a pool for good."""
-        yield self.env.timeout(time_h)
+        yield At(self.env, time_h, Kind.NODES)
         site.out = site.closed = True
         self.bill(site, 0)
         self.twin.fail(site, Ended.CLOSED)
@@ -98,8 +99,7 @@ class TwinCapacity:
     def reviews(self) -> Process:
         """Let pools grow with what is deployed, at each month's edge, after all else there."""
         for edge in self.federation.calendar.month_edges_h[1:-1].tolist():
-            yield self.env.timeout(edge - self.env.now)
-            yield self.env.timeout(0.0)
+            yield At(self.env, edge, Kind.REVIEW)
             waiting = [t for t in self.twin.waiting if not t.held_back]
             short = {
                 gpus: any((self.twin.r.gpus[t.request] > 0) == gpus for t in waiting)

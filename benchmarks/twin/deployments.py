@@ -1,20 +1,23 @@
-"""Deployments of the twin: a process each, an event a burst, a question a stretch of idleness."""
+"""Deployments of the twin: a process each, and everybody who waits asked whenever room is free."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from math import inf
 from operator import attrgetter
 from types import SimpleNamespace
 
 import simpy
 
+from benchmarks.twin.instants import At, Kind
 from benchmarks.twin.sites import Node, Process, Site
 from benchmarks.twin.switching import TwinSwitching
-from sim.engine.logs import Deployment, Ended, Logs, Segment, Withdrawn
+from benchmarks.twin.work import Running, TwinWork
+from sim.engine.logs import Deployment, Ended, Logs, Withdrawn
 from sim.entities import Federation
 from sim.plan.world import Plan
-from sim.policies.base import NO_TERMS, IdleRelease, IdleView, Policies, PoolView, RequestView
+from sim.policies.base import NO_TERMS, Policies, PoolView, RequestView, Terms
 from sim.units import to_grid_h
 
 
@@ -31,27 +34,7 @@ class Ticket:
     slowdown: float
     setup_h: float = 0.0
     held_back: bool = False
-
-
-class Taken(Exception):
-    """A deployment is released because it was seen as idle."""
-
-    def __init__(self, said: IdleRelease) -> None:
-        """Keep what the policy said."""
-        super().__init__(said)
-        self.said = said
-
-
-@dataclass(eq=False)
-class Running:
-    """A deployment with the process that works in it."""
-
-    deployment: Deployment
-    node: Node
-    gpus: list[int]
-    process: simpy.Process | None = None
-    idle: bool = False
-    interrupted: int = 0
+    terms: Terms = NO_TERMS
 
 
 class TwinDeployments:
@@ -81,14 +64,12 @@ class TwinDeployments:
         self.r = SimpleNamespace(**{n: a.tolist() for n, a in vars(plan.requests).items()})
         self.gpus_of: Counter[int] = Counter()
         self.phases = list(federation.phases)
-        self.draws = plan.idleness()
-        self.lost: set[int] = set()
-        self.interruptions: Counter[int] = Counter()
+        self.inside = TwinWork(env, federation, plan, policies, self)
 
     def arrivals(self) -> Process:
         """Let each request arrive at its time."""
         for index in range(len(self.r.arrival_h)):
-            yield self.env.timeout(self.r.arrival_h[index] - self.env.now)
+            yield At(self.env, self.r.arrival_h[index], Kind.ARRIVAL)
             returned = self.reusable(index)
             if returned is not None and returned.process is not None:
                 returned.idle = False
@@ -105,8 +86,14 @@ class TwinDeployments:
             held = one.deployment
             mine = held.user == self.r.user[index] and one.idle
             if mine and held.gpus >= gpus and held.cores >= self.r.cores[index]:
-                return one
+                return None if self.is_job(index, gpus) else one
         return None
+
+    def is_job(self, index: int, gpus: float) -> bool:
+        """Return whether a request for so much would be a batch job if its user held nothing."""
+        alone = self.seen(index, gpus)._replace(gpus_held=0, held_in=())
+        terms = self.policies.admission.admits(alone)
+        return terms is not None and terms.pause_h < inf
 
     def request(self, index: int, first: int, part: int, setup_h: float = 0.0) -> Process:
         """Ask, wait as long as patience lasts, work."""
@@ -121,7 +108,7 @@ class TwinDeployments:
         granted, index = ticket.granted, ticket.request
         if not granted.triggered:
             ends_h = ticket.requested_h + self.r.patience_h[index]
-            yield granted | self.env.timeout(max(ends_h - self.env.now, 0.0))
+            yield granted | At(self.env, max(ends_h, self.env.now), Kind.PATIENCE)
         if not granted.triggered:
             self.waiting.remove(ticket)
             self.logs.withdrawn.append(
@@ -145,7 +132,7 @@ class TwinDeployments:
             if terms is None:
                 ticket.held_back = True
                 continue
-            assert terms == NO_TERMS, "the twin knows no terms"
+            ticket.terms = Terms._make(h if h == inf else to_grid_h(h) for h in terms)
             if not self.place(ticket, view):
                 blocked.add(shape)
 
@@ -196,7 +183,7 @@ class TwinDeployments:
     ) -> Process:
         """Wait until a node is up, unless its pool fails."""
         try:
-            yield self.env.timeout(boot_h)
+            yield At(self.env, self.env.now + boot_h, Kind.NODES)
         except simpy.Interrupt:
             return
         self.booting = [b for b in self.booting if b[0] is not ticket]
@@ -207,100 +194,21 @@ class TwinDeployments:
         gpus, cores, ram_gb = self.shape(ticket)
         deployment = Deployment(
             self.name(ticket), self.r.user[ticket.request], site.name, node.number, gpus,
-            cores, ram_gb, ticket.requested_h, self.env.now, ticket.slowdown,
+            cores, ram_gb, ticket.requested_h, self.env.now, ticket.slowdown, terms=ticket.terms,
         )
-        one = Running(deployment, node, mine)
+        one = Running(deployment, site, node, mine)
         self.logs.deployments.append(deployment)
         self.running.append(one)
-        one.process = self.env.process(self.work(one, site, ticket))
+        one.process = self.env.process(
+            self.inside.work(one, ticket.request, ticket.first, ticket.part, ticket.setup_h)
+        )
 
-    def tail(self, request: int) -> tuple[Ended, float]:
-        """Return how a user releases, and after how long."""
-        if self.r.forget_draw[request] < self.forget_frac(request):
-            return Ended.FORGOTTEN, self.r.hold_h[request]
-        return Ended.PROMPT, self.r.prompt_h[request]
-
-    def work(self, one: Running, site: Site, ticket: Ticket) -> Process:
-        """Compute burst by burst, stay idle, release; unless the user returns or the pool fails."""
-        request, first, setup_h = ticket.request, ticket.first, ticket.setup_h
-        part = ticket.part
-        while True:
-            burst, cut, computing = first, self.env.now + setup_h, True
-            segment = Segment(request, first, cut, cut)
-            one.interrupted = self.interruptions[one.deployment.user]
-            one.deployment.segments.append(segment)
-            try:
-                yield self.env.timeout(setup_h)
-                while burst < self.r.burst_count[request]:
-                    at = self.r.burst_first[request] + burst
-                    cut, computing = self.env.now, True
-                    length_h = to_grid_h(self.r.burst_h[at] * one.deployment.slowdown)
-                    yield from self.stretch(one, at, length_h, computing)
-                    segment.end_h, computing = self.env.now, False
-                    burst += 1
-                    if burst < self.r.burst_count[request]:
-                        due_h = self.env.now + self.r.gap_h[at]
-                        yield from self.stretch(one, at, self.r.gap_h[at], computing)
-                one.idle = True
-                ended, tail_h = self.tail(request)
-                yield from self.stretch(one, at, tail_h, computing)
-                self.end(one, site, ended)
-                self.serve()
-                return
-            except Taken as taken:
-                self.take_away(one, site, taken.said)
-                if computing:
-                    segment.end_h, due_h = self.env.now, cut
-                    one.deployment.lost_h = self.env.now - cut
-                    self.lost.add(at)
-                if burst < self.r.burst_count[request]:
-                    pause = self.r.restart_h[request]
-                    again_h = max(self.env.now + pause, due_h) - self.env.now
-                    setup_h = taken.said.setup_h
-                    self.env.process(self.again(request, burst, part + 1, again_h, setup_h))
-                self.serve()
-                return
-            except simpy.Interrupt as interrupt:
-                if interrupt.cause is not None:
-                    request, first, setup_h = interrupt.cause, 0, 0.0
-                    continue
-                if burst < self.r.burst_count[request]:
-                    if computing:
-                        segment.end_h = self.env.now
-                        one.deployment.lost_h = max(self.env.now - cut, 0.0)
-                    pause = self.r.restart_h[request]
-                    self.env.process(self.again(request, burst, part + 1, pause))
-                return
-
-    def take_away(self, one: Running, site: Site, said: IdleRelease) -> None:
-        """End a deployment as idle, and count it if its user did not do so himself."""
-        self.end(one, site, Ended.WARNED if said.by_user else Ended.IDLE)
-        self.interruptions[one.deployment.user] += not said.by_user
-
-    def stretch(self, one: Running, at: int, length_h: float, computing: bool) -> Process:
-        """Let a burst, pause or tail go by, unless the policy acts before it ends."""
-        said = None
-        if not (computing and at in self.lost):
-            said = self.policies.idle.release(self.idle_view(one, at, computing))
-        if said is None or to_grid_h(said.after_h) >= length_h:
-            yield self.env.timeout(length_h)
-        else:
-            yield self.env.timeout(to_grid_h(said.after_h))
-            raise Taken(said)
-
-    def again(
-        self, request: int, first: int, part: int, pause_h: float, setup_h: float = 0.0
-    ) -> Process:
-        """Ask anew for what was left undone."""
-        yield self.env.timeout(pause_h)
-        yield from self.request(request, first, part, setup_h)
-
-    def end(self, one: Running, site: Site, ended: Ended) -> None:
+    def end(self, one: Running, ended: Ended) -> None:
         """Take a deployment off its node; its user's requests are no longer held back."""
         held = one.deployment
         held.released_h, held.ended = self.env.now, ended
         self.running.remove(one)
-        self.free(held.user, site, one.node, one.gpus, (held.gpus, held.cores, held.ram_gb))
+        self.free(held.user, one.site, one.node, one.gpus, (held.gpus, held.cores, held.ram_gb))
 
     def free(
         self, user: int, site: Site, node: Node, taken: list[int], shape: tuple[float, int, int]
@@ -315,15 +223,16 @@ class TwinDeployments:
         if node.cores == site.pool.cores_per_node:
             self.switching.emptied(site, node)
         mine = [t for t in self.waiting if t.held_back and self.r.user[t.request] == user]
-        for ticket in sorted(mine, key=attrgetter("requested_h")):  # to the end of the line
+        mine.sort(key=attrgetter("requested_h", "request"))
+        for ticket in mine:  # to the end of the line
             self.waiting.remove(ticket)
             ticket.held_back = False
             self.waiting.append(ticket)
 
     def fail(self, site: Site, ended: Ended) -> None:
         """End every deployment of a pool, and send who waits there for a boot back to the line."""
-        for one in [o for o in self.running if o.deployment.pool == site.name]:
-            self.end(one, site, ended)
+        for one in [o for o in self.running if o.site is site]:
+            self.end(one, ended)
             if one.process is not None:
                 one.process.interrupt(None)
         for boot in [b for b in self.booting if b[1] is site]:
@@ -355,11 +264,6 @@ class TwinDeployments:
         said = self.policies.sharing.share(self.seen(index, gpus)) if gpus else None
         return (gpus, 1.0) if said is None else (said.gpus, said.slowdown)
 
-    def forget_frac(self, index: int) -> float:
-        """Return the probability to forget for who asked on that day."""
-        day = self.calendar.day_at(self.r.arrival_h[index])
-        return self.policies.education.forget_frac(day, self.demand.forget_frac)
-
     def view(self, ticket: Ticket) -> RequestView:
         """Return a ticket as policies see it."""
         return self.seen(ticket.request, ticket.gpus)
@@ -375,16 +279,6 @@ class TwinDeployments:
             held_in=tuple(
                 o.deployment.pool for o in self.running if o.deployment.user == user
             ),
-        )
-
-    def idle_view(self, one: Running, at: int, computing: bool) -> IdleView:
-        """Return what an idle policy sees of the burst `at`, or of what follows it."""
-        held, now, column = one.deployment, self.env.now, 0 if computing else 1
-        return IdleView(
-            held.user, held.gpus, held.cores, self.calendar.day_at(now), now % 24.0,
-            now - held.started_h, computing, self.draws.exempt[held.user],
-            self.draws.detector[at, column], self.draws.reaction[at, column],
-            one.interrupted, self.draws.games[held.user],
         )
 
     def name(self, ticket: Ticket) -> str:

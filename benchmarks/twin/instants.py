@@ -29,12 +29,12 @@ class At(simpy.Event):
 
     Args:
         env: The SimPy environment.
-        time: When, ticks.
+        time: When, in the environment's unit: ticks, or h.
         kind: What happens.
         number: What is lower comes first among the same kind.
     """
 
-    def __init__(self, env: simpy.Environment, time: int, kind: Kind, number: int = 0) -> None:
+    def __init__(self, env: simpy.Environment, time: float, kind: Kind, number: int = 0) -> None:
         """Schedule it."""
         super().__init__(env)
         self._ok, self._value = True, None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import simpy
 
+from benchmarks.twin.instants import At, Kind
 from benchmarks.twin.sites import Node, Process, Site
 from sim.policies.base import NodesPolicy, NodeView
 from sim.timeline import ProjectCalendar
@@ -47,7 +48,7 @@ class TwinSwitching:
         said = self.policy.switch_off(view)
         if said is None:
             return
-        yield self.env.timeout(to_grid_h(said.after_h))
+        yield At(self.env, now + to_grid_h(said.after_h), Kind.EMPTY)
         if node.spells == spell and not site.closed:
             node.boot_h = to_grid_h(said.boot_h)
             self.count(site)

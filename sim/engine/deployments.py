@@ -234,11 +234,10 @@ class Deployments:
         """Return the pool that placement chose, and the group of its nodes that fits best."""
         if not offers:
             return None
-        seen = [pool.seen(group is not None) for pool, group in offers]
-        chosen = self.policies.placement.place(view, seen)
+        chosen = self.policies.placement.place(view, [seen for _, _, seen in offers])
         if chosen is None:
             return None
-        pool, group = offers[chosen] if chosen in range(len(offers)) else (None, None)
+        pool, group, _ = offers[chosen] if chosen in range(len(offers)) else (None, None, None)
         if pool is None or group is None:
             raise EngineError(
                 "a placement policy chose a pool that does not fit",

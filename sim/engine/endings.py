@@ -13,8 +13,6 @@ from sim.policies.base import IdlePolicy
 from sim.timeline import ProjectCalendar
 from sim.units import to_grid_h
 
-BY_POLICY = (Ended.IDLE, Ended.WARNED, Ended.LIFETIME)  # they may cut a burst
-
 
 class Left(NamedTuple):
     """Work that was cut off.
@@ -105,7 +103,7 @@ class Endings:
         segment, now = deployment.segments[-1], deployment.released_h
         if now is None or segment.end_h <= now:
             return None
-        request, slowdown = segment.request, deployment.slowdown
+        request, slowdown, why = segment.request, deployment.slowdown, deployment.ended
         before_h, burst_h, gap_h = course_of(self.requests, request, slowdown)
         origin_h = segment.start_h - segment.done_h - before_h[segment.first]
         left = segment.first
@@ -116,8 +114,8 @@ class Endings:
         in_gap = due_h >= now and left > segment.first
         segment.end_h = due_h - gap_h[left - 1] if in_gap else now
         deployment.lost_h = max(0.0, now - due_h)
-        if due_h <= now and deployment.ended in BY_POLICY:
-            if deployment.ended is Ended.LIFETIME and (request, left) in self.kept:
+        if due_h <= now and why is not None and why.by_policy:
+            if why is Ended.LIFETIME and (request, left) in self.kept:
                 done_h, deployment.lost_h = done_h + deployment.lost_h, 0.0
             self.kept[request, left] = done_h if slowdown == 1.0 else to_grid_h(done_h / slowdown)
         return Left(request, left, due_h)

@@ -23,6 +23,11 @@ class Ended(Enum):
     SCRIPT = "script ended"
     HORIZON = "still running at the horizon"
 
+    @property
+    def by_policy(self) -> bool:
+        """Whether a policy took it, or made its user let go of it; a script ends by itself."""
+        return self in (Ended.IDLE, Ended.WARNED, Ended.LIFETIME)
+
 
 @dataclass(slots=True)
 class Segment:

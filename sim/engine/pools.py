@@ -15,11 +15,9 @@ from sim.policies.base import PoolView
 
 Shape = tuple[float, int, int]  # GPUs (a whole number, or below 1), cores, GB of memory asked for
 Free = tuple[float, ...]  # whole GPUs, cores, GB of memory, then parts of split GPUs, ascending
-Offer = tuple["PoolState", Free | None]  # a pool, and the group of its nodes that fits best
+# a pool, the group of its nodes that fits best, and what a policy sees of it
+Offer = tuple["PoolState", Free | None, PoolView]
 Spot = tuple[int, int | None]  # a node and, for a part of a GPU, which of the node's split ones
-
-_UNKNOWN: Free = (-1, -1, -1)
-
 
 def _most(free: Free) -> float:
     """Return the most GPUs that a request can get of a node with so much free."""
@@ -37,8 +35,8 @@ class PoolState:
     Nodes with the same free GPUs, cores and memory are interchangeable; the fullest group that
     fits is taken, and in it the node with the smallest number, one that is on before one that is
     switched off. A part of a GPU goes where the least is left of a GPU, so that whole ones stay
-    whole. What fits and what policies see is remembered until something in the pool changes: most
-    placements change one pool of several.
+    whole. What is offered is remembered until something in the pool changes: most placements change
+    one pool of several.
 
     Args:
         name: Name of the pool.
@@ -62,8 +60,7 @@ class PoolState:
         self._split: dict[int, dict[int, float]] = {}  # of a node, what each split GPU has free
         self._groups: dict[Free, list[int]] = {}
         self._keys: list[Free] = []
-        self._fitting: dict[Shape, Free | None] = {}
-        self._seen: dict[bool, PoolView] = {}
+        self._offers: dict[Shape, Offer] = {}
         self._full = full
 
     def add_node(self) -> int:
@@ -88,11 +85,12 @@ class PoolState:
             pool.gpus_per_node, pool.cores_per_node, pool.ram_gb_per_node
         )  # fmt: skip
 
-    def fitting(self, shape: Shape) -> Free | None:
-        """Return the fullest group of nodes that fits, None if none does."""
-        found = self._fitting.get(shape, _UNKNOWN)
-        if found is _UNKNOWN:
-            found = self._fitting[shape] = None if self.out else self._find(shape)
+    def offer(self, shape: Shape) -> Offer:
+        """Return the fullest group of nodes that fits, None if none does, and the view of it."""
+        found = self._offers.get(shape)
+        if found is None:
+            group = None if self.out else self._find(shape)
+            found = self._offers[shape] = (self, group, self._seen(group is not None))
         return found
 
     def _find(self, shape: Shape) -> Free | None:
@@ -105,35 +103,31 @@ class PoolState:
                 return key
         return None
 
-    def seen(self, fits: bool) -> PoolView:
-        """Return what a policy sees of the pool if a request fits, or does not."""
-        found = self._seen.get(fits)
-        if found is None:
-            found = self._seen[fits] = PoolView(
-                self.name,
-                self.weight,
-                self.nodes * self.gpus_per_node,
-                self.nodes * self.cores_per_node,
-                self.gpus_held,
-                self.cores_held,
-                fits,
-            )
-        return found
+    def _seen(self, fits: bool) -> PoolView:
+        return PoolView(
+            self.name,
+            self.weight,
+            self.nodes * self.gpus_per_node,
+            self.nodes * self.cores_per_node,
+            self.gpus_held,
+            self.cores_held,
+            fits,
+        )
 
     def set_out(self, out: bool) -> None:
         """Take the pool out, or back in."""
         self.out = out
-        self._fitting.clear()
+        self._offers.clear()
         self._full.clear()
 
     def close(self) -> None:
         """Take away all nodes for good."""
         self.closed, self.nodes = True, 0
         self.off.clear()
-        self._seen.clear()
+        self._offers.clear()
 
     def take(self, group: Free, shape: Shape) -> Spot:
-        """Occupy a node of the group that `fitting` named."""
+        """Occupy a node of the group that was offered."""
         gpus, cores, ram_gb = shape
         nodes, off = self._groups[group], self.off
         node = min(nodes, key=lambda n: (n in off, n)) if off else nodes[0]
@@ -218,8 +212,7 @@ class PoolState:
         return new
 
     def _file(self, node: int, free: Free) -> None:
-        self._fitting.clear()
-        self._seen.clear()
+        self._offers.clear()
         if free not in self._groups:
             self._groups[free] = []
             insort(self._keys, free)
@@ -248,9 +241,9 @@ class Pools:
         if shape in self._full:
             return ()
         pools = self._with_gpus if shape[0] else self._without
-        groups = [pool.fitting(shape) for pool in pools]
-        if not any(groups):
-            self._full.add(shape)
-            return ()
-        offers = zip(pools, groups, strict=True)
-        return [(pool, group) for pool, group in offers if pool.nodes]
+        offers = [pool.offer(shape) for pool in pools if pool.nodes]
+        for _, group, _ in offers:
+            if group is not None:
+                return offers
+        self._full.add(shape)
+        return ()

@@ -60,6 +60,13 @@ def test_policy_brief_says_what_its_tables_say(page: Path) -> None:
     assert policy_brief.current(page.parent)
 
 
+def test_front_page_says_what_the_policy_brief_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the README says of policies would be of another run than the brief it links."""
+    monkeypatch.chdir(ROOT)
+    text = Path("README.md").read_text(encoding="utf-8")
+    assert policy_brief.with_summary(text, policy_brief.HOME) == text
+
+
 def test_page_about_the_cross_check_shows_the_published_study() -> None:
     """A table of the page would be of another study than the file it stands beside."""
     home, text = ROOT / "docs" / "crosscheck", (ROOT / "docs" / "crosscheck.md").read_text("utf-8")

@@ -48,7 +48,7 @@ DRAWN: dict[str, tuple[Callable[[Tables], pd.DataFrame], set[str]]] = {
         lambda t: chosen.prices(t[PRICES.file]),
         {"best: never", "low idleness, allocated", "12 h",
          "price of an interruption (GPU-h); best: most GPU-h saved in the ledger, less price x "
-         "more interruptions, mean over worlds"},
+         "more interruptions, mean over worlds\n(longer waits and nodes that boot are not priced)"},
     ),
     "monthly": (
         lambda t: chosen.monthly(t[MONTHLY.file], small.BASE, "4 h"),
@@ -242,6 +242,19 @@ def test_months_show_the_variant_that_is_best_under_most_priors() -> None:
     assert shown_variant(tables[PRICES.file], tables[VARIANTS.file]) == "4 h"
     prices = tables[PRICES.file].assign(variant=small.BASE)
     assert shown_variant(prices, tables[VARIANTS.file]) == "1 h"
+
+
+def test_months_show_what_is_best_in_the_ledger_that_moves() -> None:
+    """A comparison about empty nodes would be shown by the variant that releases most GPUs."""
+    tables = small.tables()
+    front, prices = tables[FRONT.file], tables[PRICES.file]
+    assert chosen.moved_most(front) == "allocated"
+    mine = (front["ledger"] == "provisioned") & (front["variant"] == "24 h")
+    front.loc[mine, "saved_p50"] = 1e6
+    assert chosen.moved_most(front) == "provisioned"
+    other = prices.assign(ledger="provisioned", variant="24 h")
+    both = pd.concat([prices, other], ignore_index=True)
+    assert shown_variant(both, tables[VARIANTS.file], "provisioned") == "24 h"
 
 
 def test_a_policy_begins_on_its_first_day(tiny, policies) -> None:

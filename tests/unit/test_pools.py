@@ -56,14 +56,14 @@ def test_offers_are_what_every_node_has(names: tuple[str, ...], seed: int) -> No
             name, node, shape = taken.pop(int(random.integers(len(taken))))
             pools.named[name].give_back((node, None), shape)
             nodes[name][node] = tuple(f + s for f, s in zip(nodes[name][node], shape, strict=True))
-        elif offers := [(p, group) for p, group in pools.offers(shape) if group is not None]:
+        elif offers := [(p, group) for p, group, _ in pools.offers(shape) if group is not None]:
             found, group = offers[0]
             node, _ = found.take(group, shape)
             assert nodes[found.name][node] == group
             nodes[found.name][node] = tuple(f - s for f, s in zip(group, shape, strict=True))
             taken.append((found.name, node, shape))
         for asked in SHAPES:
-            fitting = {p.name for p, group in pools.offers(asked) if group is not None}
+            fitting = {p.name for p, group, _ in pools.offers(asked) if group is not None}
             assert fitting == _fit(pools, nodes, asked)
 
 
@@ -82,7 +82,7 @@ def test_offers_are_what_every_gpu_has(seed: int) -> None:
         pools.named[name].add_node()
     for _ in range(600):
         shape = PARTS[random.integers(len(PARTS))]
-        offers = [(p, group) for p, group in pools.offers(shape) if group is not None]
+        offers = [(p, group) for p, group, _ in pools.offers(shape) if group is not None]
         if offers and random.random() < 0.6:
             pool, group = offers[random.integers(len(offers))]
             held.append((pool.name, *pool.take(group, shape), shape))

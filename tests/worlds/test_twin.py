@@ -17,10 +17,12 @@ from sim.plan.world import draw_plan
 from sim.policies.anti_affinity import AntiAffinity
 from sim.policies.auto_release import AutoRelease
 from sim.policies.base import NodesPolicy, Policies
+from sim.policies.batch_mode import BatchMode
 from sim.policies.give_back import GiveBack
 from sim.policies.gpu_fractions import GpuFractions
 from sim.policies.gpu_quota import GpuQuota
 from sim.policies.least_loaded import LeastLoaded
+from sim.policies.maximum_lifetime import MaximumLifetime
 from sim.policies.promptness_ramp import PromptnessRamp
 from sim.policies.scale_down import ScaleDown
 from sim.policies.static_nodes import StaticNodes
@@ -52,7 +54,9 @@ def _agree(federation: Federation, policies: Policies, replicate: int) -> Counte
     found["withdrawn"] = len(logs.withdrawn)
     found["shared"] = sum(d.gpu is not None for d in logs.deployments)
     found["returned"] = sum(d.gpu is not None and len(d.segments) > 1 for d in logs.deployments)
-    found["lost"] = sum(d.lost_h > 0.0 and d.ended is Ended.IDLE for d in logs.deployments)
+    cut = (Ended.IDLE, Ended.LIFETIME)
+    found["lost"] = sum(d.lost_h > 0.0 and d.ended in cut for d in logs.deployments)
+    found["kept"] = sum(s.done_h > 0.0 for d in logs.deployments for s in d.segments)
     one, two = comparable(logs, horizon_h), comparable(twin, horizon_h)
     for part, entries in one.items():
         assert entries == two[part], part
@@ -129,6 +133,32 @@ def test_twin_agrees_when_gpus_are_shared(
     strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.4, 2, 0.75, date(2024, 2, 1))
     found = _agree(crowded, replace(shared, idle=strict), replicate)
     assert min(found[what] for what in ("shared", "IDLE", "WARNED", "OUTAGE", "lost")) > 10
+
+
+SINCE = date(2024, 2, 1)
+TERMS = {
+    "lifetime": MaximumLifetime(9.0, 0.5, False, SINCE, GpuQuota(2, date(2024, 3, 1))),
+    "batch": BatchMode(0.6, ("training", "prototyping"), 0.4, 0.25, SINCE, GpuQuota(2, SINCE)),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("terms", TERMS)
+def test_twin_agrees_when_admission_gives_terms(
+    tiny: Federation, policies: Policies, law: str, terms: str
+) -> None:
+    """Looking ahead for the end of a script or lifetime would not find what waiting for it does."""
+    crowded = _crowded(replace(tiny, growth=replace(tiny.growth, law=law)))
+    crowded = with_value(crowded, "demand.burst_h", 2.0)
+    rules = replace(policies, admission=TERMS[terms])
+    found = _agree(crowded, rules, 0)
+    ended = {"lifetime": ("LIFETIME", "kept", "lost"), "batch": ("SCRIPT",)}[terms]
+    both = (*ended, "PROMPT", "FORGOTTEN", "OUTAGE", "waited", "withdrawn")
+    assert min(found[what] for what in both) > 5, found
+    strict = AutoRelease(2.0, 1.5, 0.5, 0.2, 0.3, 0.4, 0.3, 0.2, 0.4, 2, 0.75, SINCE)
+    halves = GpuFractions(2, 0.7, (), 1.7, SINCE)
+    found = _agree(crowded, replace(rules, idle=strict, sharing=halves), 1)
+    assert min(found[what] for what in (*ended, "IDLE", "WARNED", "OUTAGE", "shared")) > 5, found
 
 
 @pytest.mark.parametrize("law", LAWS)
