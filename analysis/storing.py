@@ -46,8 +46,8 @@ def inert(text: str) -> str:
     ("'=cmd()", '-', '-1.5', 'IFCA-CSIC')
     """
     if len(text) < 2 or text[0] not in "=+-@\t\r\n" or _NUMBER.fullmatch(text):
-        return text
-    return f"'{text}"
+        return text.replace("\r", " ")  # which would begin a row
+    return "'" + text.replace("\r", " ")
 
 
 def inert_frame(frame: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from analysis.progress import progress, stdout
-from benchmarks import engine, paired, serving, serving_cluster
+from benchmarks import accounting, engine, paired, serving, serving_cluster
 from benchmarks.measure import Measure, plain
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -26,6 +26,7 @@ BENCHMARKS = (
     serving.busy_year,
     serving.simfaas,
     serving_cluster.many_applications,
+    accounting.throughput,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -103,7 +104,7 @@ def _is_text(value: Any) -> bool:
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "text": ("a text", _is_text),
     "choice": ("a name", _is_text),
-    "number": ("a number", lambda v: isinstance(v, int | float) and not isinstance(v, bool)),
+    "number": ("a number", lambda v: _is_text(v) and not isinstance(v, str) and isfinite(v)),
     "flag": ("true or false", lambda v: isinstance(v, bool)),
     "zone": ("an IANA name such as Europe/Madrid", _is_zone),
     "file": ("the path of a file", lambda v: isinstance(v, str)),
