@@ -23,7 +23,7 @@ from analysis.federations import Case
 from analysis.progress import progress, say, stdout
 from analysis.runfolder import kept_folder, open_run_folder
 from analysis.storing import write_csv
-from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
+from analysis.verbs.common import Setup, at_least, one_of, prepare_setup, told_of
 from analysis.wording import interval, thousands
 from sim.errors import ConfigError
 
@@ -73,6 +73,8 @@ def prepare(config: DictConfig) -> Job:
     one_of(options, "surprises", ["refuse", "accept"])
     if not (options["data"] or options["records"]):
         return Job(setup, settings, hypothesis)
+    if setup.case.data is not None and not _posterior_of(setup).is_dir():
+        return Job(setup, settings, hypothesis)  # the first posterior of a federation
     if options["ship"] or hypothesis != "averaged":
         key = "ship" if options["ship"] else "hypothesis"
         raise ConfigError("cannot update", key, "its default, with data= or records=", options[key])
@@ -83,13 +85,18 @@ def _updating(config: DictConfig, setup: Setup, settings: Settings) -> Job:
     """Return an update, if the posterior was made from all but the later figures."""
     plain = OmegaConf.merge(config, {"data": None, "records": None})
     before = prepare_setup(plain, OWN)  # type: ignore[arg-type]
-    where = setup.options["posterior"]
-    posterior = read_posterior(Path(where) if where else before.case.folder / "posterior")
+    posterior = read_posterior(_posterior_of(setup))
     changed = differences(posterior, made_from(before.case, before.policies))
     if changed:
         say(f"not an update, everything is fitted anew: changed since then: {', '.join(changed)}")
         return Job(setup, settings, "averaged")
     return Job(setup, settings, "averaged", before.case, posterior)
+
+
+def _posterior_of(setup: Setup) -> Path:
+    """Return where the posterior is that would be updated."""
+    where = setup.options["posterior"]
+    return Path(where) if where else setup.case.folder / "posterior"
 
 
 def execute(job: Job) -> Path:
@@ -117,7 +124,7 @@ def execute(job: Job) -> Path:
     if setup.options["ship"]:
         write_posterior(found, setup.case.folder / "posterior")
         say(f"shipped to {setup.case.folder / 'posterior'}")
-    folder.finish("finished")
+    folder.finish("finished", **told_of(setup, folder.path))
     for warning in found.warnings:
         say(warning)
     _show(found, stdout())
