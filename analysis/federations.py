@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -19,10 +20,12 @@ from analysis.hypotheses import Hypotheses, load_hypotheses, reading_later
 from analysis.observations import load_observations
 from analysis.records.as_figures import record_rows
 from analysis.traces import with_traces
+from sim.config import build_federation
 from sim.entities import Federation
 from sim.errors import ConfigError, DataError
 from sim.timeline import months_of
 
+_WORD = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 PARTS = ("federation.yaml", "use_cases.yaml")
 
 
@@ -88,6 +91,29 @@ def register(folder: Path) -> str:
     name = folder.resolve().name
     ConfigStore.instance().store(group="federation", name=name, node=OmegaConf.create(content))
     return name
+
+
+def federation_of(folder: Path) -> Federation:
+    """Return the federation of a folder, without the command line."""
+    config: Any = OmegaConf.load(str(files("conf") / "behaviour.yaml"))
+    for part in PARTS:
+        config = OmegaConf.merge(config, plain(read_yaml(folder / part)))
+    content: Any = OmegaConf.to_container(config, resolve=True)
+    return build_federation(content)
+
+
+def policies_of(folder: Path) -> dict[str, str]:
+    """Return the policies that a federation has of its own, by kind (`policies.yaml`).
+
+    Raises:
+        ConfigError: When it is no table of names.
+    """
+    path = folder / "policies.yaml"
+    told = read_yaml(path) if path.is_file() else {}
+    for kind, name in told.items():
+        if not (isinstance(kind, str) and isinstance(name, str) and _WORD.fullmatch(kind + name)):
+            raise ConfigError("not a policy", f"{path}, {kind}", "kind: name", str(name))
+    return told
 
 
 def load_case(
