@@ -123,6 +123,7 @@ class Facts:
         work: How they work.
         totals: Reported totals.
         country_source: Where country and time zone are from.
+        residuals: Text of `residuals.csv`; empty without.
         data: Folder of the import; empty without.
         scatter: Standard deviation of the logarithm of totals around their mean over periods.
         reporting_error_frac: Assumed.
@@ -147,5 +148,6 @@ class Facts:
     reporting_error_frac: float
     demand_sigma: float
     country_source: str
+    residuals: str
     data: str = ""
     notes: list[str] = field(default_factory=list)

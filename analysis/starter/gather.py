@@ -14,7 +14,7 @@ from analysis.accounts import opening
 from analysis.accounts.rules import Rules
 from analysis.records.reading import Window, cut_to
 from analysis.records.rhythm import rhythm_of
-from analysis.starter import behaviour, sites
+from analysis.starter import behaviour, missed, sites
 from analysis.starter.asked import Asked
 from analysis.starter.facts import (
     ASSUMED,
@@ -62,6 +62,7 @@ def from_data(name: str, folder: Path, asked: Asked) -> Facts:
         expected = "GPU-h or CPU-h of at least one whole period"
         raise DataError("no totals in it", str(folder), expected, f"M1-M{span.reported}")
     jobs = jobs_of(accounts, names)
+    chance = missed.chance_of(jobs, span) if len(jobs) else {}
     if accounts.rows[JOBS] and len(jobs):
         pools, cases, work, notes = _of_jobs(jobs, accounts, span, place, asked)
     else:
@@ -73,8 +74,10 @@ def from_data(name: str, folder: Path, asked: Asked) -> Facts:
         name, span.calendar.start, span.calendar.period_months, span.reported,
         span.calendar.months, dict.fromkeys(names.values(), place.country),
         {place.country: place.time_zone}, {k: v for k, v in names.items() if k and k != v},
-        asked.covers, tuple(pools), tuple(cases), work, tuple(found), sites.scatter_of(found),
-        asked.reporting_error_frac, asked.demand_sigma, place.source, str(folder),
+        asked.covers, tuple(pools), tuple(cases), work, tuple(found),
+        missed.scatter_of(found, chance),
+        asked.reporting_error_frac, asked.demand_sigma, place.source,
+        _missed(found, span, asked, chance), str(folder),
         [f"The jobs cover {accounts.covered()}.", *notes],
     )  # fmt: skip
 
@@ -105,8 +108,15 @@ def example(name: str, asked: Asked) -> Facts:
         name, span.calendar.start, span.calendar.period_months, span.reported,
         span.calendar.months, {"Site": place.country}, {place.country: place.time_zone}, {}, None,
         tuple(pools), tuple(cases), work, tuple(found), 0.0, asked.reporting_error_frac,
-        asked.demand_sigma, place.source, "", ["All numbers are made up: replace them."],
+        asked.demand_sigma, place.source, "", "", ["All numbers are made up: replace them."],
     )  # fmt: skip
+
+
+def _missed(
+    found: list[TotalFacts], span: Span, asked: Asked, chance: dict[str, float]
+) -> str:
+    table = missed.residuals_of(found, span, asked.reporting_error_frac, chance)
+    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n") if len(table) else ""
 
 
 def _nothing() -> Modelled:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil
 
-import numpy as np
 import pandas as pd
 
 from analysis.accounting.tables import JOBS
@@ -99,19 +98,6 @@ def totals_of(accounts: Accounts, span: Span, names: dict[str, str]) -> list[Tot
         if chosen[t.site, t.resource] == (t.origin, t.ledger)
         and chosen[t.resource, "ledger"][0] == t.ledger
     ]  # fmt: skip
-
-
-def scatter_of(found: Iterable[TotalFacts]) -> float:
-    """Return how much logged totals scatter around their mean over periods: standard deviation.
-
-    The largest over sites and resources; 0 where there are fewer than three periods.
-    """
-    series: dict[tuple[str, str], list[float]] = {}
-    for total in found:
-        per_month = total.quantity / len(months_of(total.period))
-        series.setdefault((total.site, total.resource), []).append(log(per_month))
-    spread = [float(np.std(x, ddof=1)) for x in series.values() if len(x) >= 3]
-    return max(spread, default=0.0)
 
 
 def pools_from_totals(found: list[TotalFacts], span: Span, asked: Asked) -> list[PoolFacts]:

@@ -44,7 +44,8 @@ def texts(facts: Facts, path: str) -> dict[str, str]:
             continue
         template = Template((root / name).read_text(encoding="utf-8"))
         found[name] = template.substitute(values)
-    return {**found, "observations.csv": observations(facts)}
+    found["observations.csv"] = observations(facts)
+    return {**found, "residuals.csv": facts.residuals} if facts.residuals else found
 
 
 def number(value: float) -> str:
@@ -70,7 +71,7 @@ def said(text: str) -> str:
 
 
 def observations(facts: Facts) -> str:
-    """Return the totals as `observations.csv`, with cumulative ones where no month is missing."""
+    """Return the totals as `observations.csv` and what they add up to."""
     names, rows = list(facts.sites), []
     for t in facts.totals:
         period = t.period.lower().replace("-", "_")
@@ -97,12 +98,10 @@ def _cumulative(facts: Facts, resource: str) -> Iterable[tuple[str, ...]]:
     for first in range(1, facts.reported_months + 1, facts.period_months):
         last = first + facts.period_months - 1
         added = [t.quantity for t in mine if t.period == f"M{first}-M{last}"]
-        if not added:
-            return
         used += sum(float(_digits(q)) for q in added)
         yield (f"cumulative_{resource}_m{last}", "init", "all", "all", "cumulative", resource,
                mine[0].ledger, f"M1-M{last}", _digits(used), UNIT_OF[resource],
-               "sum of the sites")  # fmt: skip
+               "sum of what the sites told")  # fmt: skip
 
 
 def _calendar(facts: Facts) -> dict[str, str]:
