@@ -22,7 +22,7 @@ from analysis.wording import thousands
 from sim.entities import Federation
 from sim.timeline import months_of
 
-NEAR = 1e-6  # share by which two figures of the same thing may differ and still agree; assumed
+NEAR = 1e-6  # share (of at least 1) by which two figures of the same may differ; assumed: rounding
 
 
 def decided(
@@ -126,7 +126,7 @@ def _alike(own: pd.DataFrame, total: Total) -> pd.Series:
 
 def _apart(total: Total, other: float) -> str:
     """Say how far a total is from another figure of the same thing."""
-    if abs(total.quantity - other) <= NEAR * max(abs(other), abs(total.quantity)):
+    if abs(total.quantity - other) <= NEAR * max(1.0, other, total.quantity):
         return "and the two agree"
     told, mine = thousands(other, 6), thousands(total.quantity, 6)
     share = f" ({100.0 * (total.quantity / other - 1.0):+.1f} %)" if other > 0.0 else ""

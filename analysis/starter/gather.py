@@ -73,7 +73,7 @@ def from_data(name: str, folder: Path, asked: Asked) -> Facts:
     return Facts(
         name, span.calendar.start, span.calendar.period_months, span.reported,
         span.calendar.months, dict.fromkeys(names.values(), place.country),
-        {place.country: place.time_zone}, {k: v for k, v in names.items() if k and k != v},
+        {place.country: place.time_zone}, {k: v for k, v in names.items() if k != v},
         asked.covers, tuple(pools), tuple(cases), work, tuple(found),
         missed.scatter_of(found, chance),
         asked.reporting_error_frac, asked.demand_sigma, place.source,

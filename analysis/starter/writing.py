@@ -126,7 +126,7 @@ def _entities(facts: Facts) -> dict[str, str]:
     pools = []
     for p in facts.pools:
         pools += [
-            f"{p.name}:",
+            f"{quoted(p.name)}:",
             f"  site: {quoted(p.site)}",
             f"  gpu_model: {quoted(said(p.gpu_model))}",
             f"  gpus_per_node: {p.gpus_per_node}  # GPU; assumed",
@@ -201,7 +201,7 @@ def _fitting(facts: Facts) -> dict[str, str]:
     if facts.scatter:
         source += f" and what totals scatter between periods, {facts.scatter:.2g} (from the data)"
     ledger = {t.resource: t.ledger for t in facts.totals}
-    sites = ", ".join(f"{quoted(k)}: {quoted(v)}" for k, v in facts.site_of.items())
+    sites = ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in facts.site_of.items())
     return {
         "priors": _block(priors(facts)), "noise": number(noise), "noise_source": source,
         "gpu_ledger": ledger.get("gpu", "allocated"), "cpu_ledger": ledger.get("cpu", "allocated"),
