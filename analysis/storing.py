@@ -55,10 +55,10 @@ def inert_frame(frame: pd.DataFrame) -> pd.DataFrame:
     safe = frame.rename(columns=lambda name: inert(name) if isinstance(name, str) else name)
     for at, kind in enumerate(frame.dtypes):
         if kind.kind == "O":  # texts, and what else is no number or time
-            column = frame.iloc[:, at].astype(object)
-            texts = column.map(lambda value: inert(value) if isinstance(value, str) else value)
-            if not texts.equals(column):
-                safe.isetitem(at, texts)
+            values = frame.iloc[:, at].tolist()
+            texts = [inert(value) if isinstance(value, str) else value for value in values]
+            if any(a is not b for a, b in zip(texts, values, strict=True)):
+                safe.isetitem(at, pd.Series(texts, frame.index, dtype=object))
     return safe
 
 

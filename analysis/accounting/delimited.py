@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +276,6 @@ def _checked_header(
     if twice:
         raise DataError("column given twice", where, expected, twice[0])
     if others:
-        shown = ", ".join(name[:SHOWN] for name in others[:20])
-        reading.note(f"Columns that are not read: {shown}")
+        names_ = (name[:SHOWN] if name.isprintable() else repr(name[:SHOWN]) for name in others)
+        reading.note("Columns that are not read: " + ", ".join(islice(names_, 20)))
     return names

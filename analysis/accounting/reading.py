@@ -30,6 +30,7 @@ from analysis.storing import inert
 from sim.errors import DataError
 
 FIRST = 10  # refusals that a report shows
+MOST_REFUSED = 1_000_000  # rows; assumed: whoever has more hands over another format, or garbage
 SHOWN = 80  # characters of what was given that are kept
 _LINE_BITS = 40  # a place is file << 40 | line: a trillion lines a file
 REFUSED_COLUMNS = ("file", "row", "field", "what", "expected", "given")
@@ -149,10 +150,16 @@ class Reading:
             what: What is wrong with it; a fixed text.
             expected: What would have been accepted; a fixed text.
             given: What was found, one a row.
+
+        Raises:
+            DataError: When more than `MOST_REFUSED` rows have been refused.
         """
         numbers = np.fromiter(lines, dtype=np.int64)
         if not len(numbers):
             return
+        if self.reasons.total() + len(numbers) > MOST_REFUSED:
+            limit = f"at most {MOST_REFUSED:,}; {self.word} {numbers[0]}: {name}: {expected}"
+            raise DataError("too many rows that cannot be used", str(path), limit)
         self.refused.append(self.places(path, numbers))
         self.reasons[name, what, expected] += len(numbers)
         cells = [str(path), name, what, expected]

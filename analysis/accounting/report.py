@@ -43,7 +43,7 @@ def report(done: Imported, says: str, options: dict[str, Any]) -> str:
              for r in done.totals.itertuples()],
         ),
         "## What was assumed, and what to look at",
-        _list([*_notes(done), *_states(done)]) or "Nothing.",
+        _list(map(escaped, [*_notes(done), *_states(done)])) or "Nothing.",
         "## Options",
         _list(f"`{name}` = {escaped(str(value))}" for name, value in options.items()) or "None.",
     ]  # fmt: skip

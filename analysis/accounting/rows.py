@@ -102,6 +102,9 @@ class Rows:
             low: Least value that can be.
             high: Greatest.
             missing: Value of an empty cell; empty cells are refused when None.
+
+        Returns:
+            The numbers, nan in rows that were refused for them.
         """
         decimal = self.reading.options.get("decimal", "point")
         texts, empty = self.text(name), self.is_in(name, "")
@@ -112,7 +115,7 @@ class Rows:
         self.refuse(bad, name, "not a number", EXPECTED[decimal], lambda r: texts[r].as_py())
         out = (numbers < low) | (numbers > high)
         self.refuse(out, name, "out of bounds", f"{low:,g} to {high:,g}")
-        return numbers
+        return np.where(out, np.nan, numbers)
 
     def times(
         self, name: str, zone: str, missing: tuple[str, ...] = ("",)

@@ -1,8 +1,9 @@
 """Canonical rows on their way to parquet, and what is kept of each to find rows that repeat.
 
 Rows stream to disk. Kept in memory for each: its place in the files, a hash of what identifies it
-and one of its content, 25 bytes a job (125 MB for five million) and 40 an aggregate. That two of
-five million keys share a 64-bit hash by chance has a probability of 7e-7 (n squared / 2**65).
+and one of its content, 25 bytes a job and 40 an aggregate, about twice that while they are sorted
+at the end (250 MB for five million jobs). That two of five million keys share a 64-bit hash by
+chance has a probability of 7e-7 (n squared / 2**65).
 """
 
 from __future__ import annotations
@@ -89,8 +90,11 @@ class Spool:
         self.close()
         if not self._kept:
             return np.array([], dtype=np.int64)
-        columns = [np.concatenate(parts) for parts in zip(*self._kept, strict=True)]
+        parts = [list(column) for column in zip(*self._kept, strict=True)]
         self._kept = []
+        columns = []
+        while parts:  # one after the other: both forms of all of them would be twice the memory
+            columns.append(np.concatenate(parts.pop(0)))
         places = columns[0]
         keep = np.ones(len(places), dtype=bool)
         if self.table == JOBS:
@@ -105,8 +109,8 @@ class Spool:
         """Leave out rows that do not stay."""
         part, at = self.path.with_suffix(".all"), 0
         self.path.rename(part)
-        with pq.ParquetWriter(self.path, self._schema) as writer:
-            for batch in pq.ParquetFile(part).iter_batches(_GROUP):
+        with pq.ParquetWriter(self.path, self._schema) as writer, pq.ParquetFile(part) as whole:
+            for batch in whole.iter_batches(_GROUP):
                 mine = pa.array(keep[at : at + len(batch)])
                 writer.write_batch(batch.filter(mine))
                 at += len(batch)
@@ -115,8 +119,9 @@ class Spool:
 
 def frames(path: Path, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
     """Yield a table of parquet in pieces."""
-    for batch in pq.ParquetFile(path).iter_batches(_GROUP, columns=columns):
-        yield batch.to_pandas()
+    with pq.ParquetFile(path) as whole:
+        for batch in whole.iter_batches(_GROUP, columns=columns):
+            yield batch.to_pandas()
 
 
 def _hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:

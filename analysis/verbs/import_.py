@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,17 +56,21 @@ def rewritten(arguments: Sequence[str]) -> list[str] | None:
         stdout().print(options_table(plain[0], reader.OPTIONS))
         return None
     others = [a for a in arguments if a not in plain]
-    named = [f"format={_quoted(plain[0])}"] if plain else []
-    if plain[1:]:
-        named.append("files=[" + ",".join(map(_quoted, plain[1:])) + "]")
-    return named + [_option(a) for a in others]
+    if not plain:
+        return others
+    kinds = {option.name: option.kind for option in formats.reader_of(plain[0]).OPTIONS}
+    files = ",".join(map(_quoted, plain[1:]))
+    return [f"format={_quoted(plain[0])}", f"files=[{files}]", *(_option(a, kinds) for a in others)]
 
 
-def _option(argument: str) -> str:
-    key = argument.partition("=")[0].lstrip("+~").partition(".")[0]
-    if argument.startswith(("-", "hydra")) or key in (*_OWN, "hydra"):
+def _option(argument: str, kinds: Mapping[str, str]) -> str:
+    """Turn an option of the format into an override; texts are quoted, whatever is in them."""
+    key, _, value = argument.partition("=")
+    if argument.startswith("-") or key.lstrip("+~").partition(".")[0] in (*_OWN, "hydra"):
         return argument
-    return f"++options.{argument}"
+    if kinds.get(key) in ("text", "choice", "zone", "file") and value != "null":
+        value = _quoted(value)
+    return f"++options.{key}={value}"
 
 
 def _quoted(text: str) -> str:
@@ -75,7 +79,7 @@ def _quoted(text: str) -> str:
     >>> print(_quoted("it's"))
     'it\'s'
     """
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def prepare(config: DictConfig) -> Job:

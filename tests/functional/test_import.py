@@ -100,6 +100,7 @@ def test_formats_and_options_are_listed(here, capsys) -> None:
         (["tidy", "a.csv", "bad.csv"], "bad.csv: none of its 2 rows can be used (expected at line "
                                        "2, field start_utc: ISO 8601"),
         (["tidy", "."], ".: no such file"),
+        (["tidy", "a.csv", "site=${x}"], "Interpolation key 'x' not found"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_leaves_nothing(here, arguments, said, capsys) -> None:
@@ -153,6 +154,18 @@ def test_names_stay_names(here) -> None:
     assert "<script>" not in report
     shown = [line for line in report.splitlines() if line.startswith("| =a.csv | 1")]
     assert {line.replace("\\|", "").count("|") for line in shown} == {7}
+
+
+def test_columns_and_options_stay_names(here, capsys) -> None:
+    """The name of a column or a site would become markup, or not get through to the reader."""
+    text = (GOLDEN / "sacct.psv").read_text().replace("NCPUS", "<b>\x1b[31m")
+    (here / "a b.psv").write_text(text)
+    site = "Ciudad Real (ES), 'x' [y]"
+    assert run(["import", "sacct", "a b.psv", f"site={site}"]) == 0
+    assert set(pd.read_parquet(_folder(here) / "jobs.parquet")["site"]) == {site}
+    report = (_folder(here) / "report.md").read_text()
+    assert "<b>" not in report
+    assert "\x1b" not in report + capsys.readouterr().out
 
 
 def test_other_verbs_do_not_wait_for_accounting(here) -> None:

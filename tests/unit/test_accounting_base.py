@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from analysis.accounting import delimited, formats, importing, opening
+from analysis.accounting import reading as reading_
 from analysis.accounting.options import Option, checked
 from analysis.accounting.reading import Chunk, Reading
 from analysis.accounting.tables import JOBS, SCHEMAS, frame_of
@@ -85,6 +86,15 @@ class _Writer(importing.Spool.__init__.__globals__["pq"].ParquetWriter):  # type
     def write_table(self, table: Any, row_group_size: int | None = None) -> None:
         _Writer.most = max(_Writer.most, len(table))
         super().write_table(table, row_group_size)
+
+
+def test_garbage_without_end_is_given_up(tmp_path, monkeypatch) -> None:
+    """A file of nothing but rows without sense would fill memory and disk with refusals."""
+    monkeypatch.setattr(reading_, "MOST_REFUSED", 20)
+    fine = HEAD + ROW.format(n=1)
+    assert import_of("tidy", tmp_path, fine + 20 * "x\n").done.rows["refused"] == 20
+    with pytest.raises(DataError, match="too many rows"):
+        import_of("tidy", tmp_path, fine + 21 * "x\n")
 
 
 class _Lossy:

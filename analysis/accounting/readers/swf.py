@@ -65,7 +65,7 @@ def read(reading: Reading) -> Iterator[Chunk]:
 def _begins_us(reading: Reading, path: Path, comments: list[str]) -> int:
     """Return what times are counted from, µs since 1970."""
     stated = reading.options["unix_start_s"]
-    header = {}
+    header: dict[str, str] = {}
     for comment in comments:
         found = re.match(r";\s*(\w+)\s*:\s*(.*)", comment)
         if found:
