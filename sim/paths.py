@@ -22,6 +22,15 @@ def value_at(entity: Any, path: str) -> Any:
     return entity
 
 
+def has_path(entity: Any, path: str) -> bool:
+    """Return whether a dotted path leads to a value."""
+    try:
+        value_at(entity, path)
+    except ConfigError:
+        return False
+    return True
+
+
 def with_value(entity: T, path: str, value: Any) -> T:
     """Return a copy of `entity` with the value at `path` replaced; the original stays.
 

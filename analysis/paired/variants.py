@@ -12,7 +12,7 @@ from analysis.scenarios import Change, Scenario, changed, changed_policies
 from analysis.traces import with_traces
 from sim.config import build_federation, build_policies, build_policy
 from sim.errors import ConfigError
-from sim.paths import value_at
+from sim.paths import has_path, value_at
 from sim.policies.base import Policies
 from sim.rng import Streams
 
@@ -88,24 +88,8 @@ def _open(scenario: Scenario, variant: Change, policies: Policies) -> tuple[str,
     return tuple(
         path
         for path in scenario.uncertain
-        if _has(policies, path) and not _states({"policy": variant.policy}, path)
+        if has_path({"policy": policies}, path) and not has_path({"policy": variant.policy}, path)
     )
-
-
-def _has(policies: Policies, path: str) -> bool:
-    try:
-        value_at(policies, path.removeprefix("policy."))
-    except ConfigError:
-        return False
-    return True
-
-
-def _states(data: Any, path: str) -> bool:
-    for part in path.split("."):
-        if not isinstance(data, Mapping) or part not in data:
-            return False
-        data = data[part]
-    return True
 
 
 def _check_uncertain(scenario: Scenario, variants: list[Playable]) -> None:

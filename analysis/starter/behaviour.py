@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from math import ceil, exp, floor, log, sqrt
+from math import exp, floor, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,9 @@ def around(mean: float) -> dict[int, float]:
     >>> around(2.25)
     {2: 0.75, 3: 0.25}
     """
-    low, high = floor(mean), ceil(mean)
-    if mean <= 1.0:
-        return {1: 1.0}
-    if low == high:
-        return {low: 1.0}
-    part = float(f"{mean - low:.4g}")
-    return {low: round(1.0 - part, 4), high: part} if 0.0 < part < 1.0 else {low: 1.0}
+    mean = round(max(mean, 1.0), 4)
+    low, part = floor(mean), round(mean - floor(mean), 4)
+    return {low: round(1.0 - part, 4), low + 1: part} if part else {low: 1.0}
 
 
 def demand_defaults() -> dict[str, Any]:
