@@ -42,8 +42,10 @@ def decided(
         why = total.left_out or _nothing_there(total, federation) or _twice(total, result)
         if not why and not total.quantity > 0.0:
             why = "nothing was used"
-        result.append(replace(total, left_out=why or _told_already(total, own, federation)))
-    told_of = {(t.resource, t.ledger, t.period): set() for t in result}
+        result.append(replace(total, left_out=why or _told_already(total, own)))
+    told_of: dict[tuple[str, str, str], set[str]] = {
+        (t.resource, t.ledger, t.period): set() for t in result
+    }
     for total in result:
         told_of[total.resource, total.ledger, total.period] |= {total.site}
     return [_in_a_sum(t, own, federation, told_of[t.resource, t.ledger, t.period]) for t in result]
@@ -56,7 +58,9 @@ def as_rows(used: Iterable[Total], federation: Federation) -> pd.DataFrame:
         used: Totals without a reason to leave them out.
         federation: The federation.
     """
-    names = {(i.site, i.resource): n for n, i in federation.installations.items()}
+    names: dict[tuple[str, str], str] = {
+        (i.site, i.resource): n for n, i in federation.installations.items()
+    }
     rows = []
     for total in used:
         slug = re.sub(r"[^a-z0-9]+", "_", total.site.lower()).strip("_")
@@ -95,14 +99,14 @@ def _twice(total: Total, before: Iterable[Total]) -> str:
     return ""
 
 
-def _told_already(total: Total, own: pd.DataFrame, federation: Federation) -> str:
+def _told_already(total: Total, own: pd.DataFrame) -> str:
     """Return which of the federation's own figures tells a total."""
     mine = own[(own["site"] == total.site) & _alike(own, total)]
-    for row in mine.itertuples():
-        if row.period == total.period:
-            return f"{row.id} of observations.csv tells it, {_apart(total, row.value)}"
-        if set(months_of(row.period)) & set(months_of(total.period)):
-            return f"{row.id} of observations.csv has some of its months ({row.period})"
+    for name, period, value in zip(mine["id"], mine["period"], mine["value"], strict=True):
+        if period == total.period:
+            return f"{name} of observations.csv tells it, {_apart(total, value)}"
+        if set(months_of(period)) & set(months_of(total.period)):
+            return f"{name} of observations.csv has some of its months ({period})"
     return ""
 
 
@@ -111,10 +115,11 @@ def _in_a_sum(total: Total, own: pd.DataFrame, federation: Federation, sites: se
     if total.left_out:
         return total
     accounted = {i.site for i in federation.installations.values() if i.resource == total.resource}
-    for row in own[(own["site"] == ALL) & _alike(own, total)].itertuples():
-        shared = set(months_of(row.period)) & set(months_of(total.period))
-        if shared and not (row.period == total.period and accounted <= sites):
-            why = f"{row.id} of observations.csv has it in a sum of all sites ({row.period})"
+    sums = own[(own["site"] == ALL) & _alike(own, total)]
+    for name, period in zip(sums["id"], sums["period"], strict=True):
+        shared = set(months_of(period)) & set(months_of(total.period))
+        if shared and not (period == total.period and accounted <= sites):
+            why = f"{name} of observations.csv has it in a sum of all sites ({period})"
             return replace(total, left_out=why)
     return total
 

@@ -43,6 +43,12 @@ class Accounts:
     until: pd.Timestamp | None
     stated: bool
 
+    def cover(self, first: pd.Timestamp, last: pd.Timestamp) -> bool:
+        """Return whether jobs are known from one moment to another."""
+        if self.begins is None or self.ends is None:
+            return False
+        return bool(self.begins <= first and last <= self.ends)
+
     def jobs(self, *columns: str) -> Iterator[pd.DataFrame]:
         """Yield columns of the jobs, piece by piece."""
         return frames(self.folder / f"{JOBS}.parquet", list(columns))

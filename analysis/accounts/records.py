@@ -44,12 +44,10 @@ def largest_node(federation: Federation) -> int:
 
 def covered_months(accounts: Accounts, calendar: ProjectCalendar, last: int) -> range:
     """Return the project months that jobs cover whole, up to month `last`; may be empty."""
-    begins, ends = accounts.begins, accounts.ends
     whole = [
         m
         for m in range(1, last + 1)
-        if begins is not None and ends is not None
-        if begins <= edge(calendar, m) and edge(calendar, m + 1) <= ends
+        if accounts.cover(edge(calendar, m), edge(calendar, m + 1))
     ]
     return range(whole[0], whole[-1] + 1) if whole else range(0)
 
@@ -98,5 +96,5 @@ def _hours(times: pd.Series, window: Window) -> FloatArray:
     return np.where(np.isnat(since), np.nan, hours)
 
 
-def _joined(parts: list[list[NDArray]], at: int) -> FloatArray:
+def _joined(parts: list[list[FloatArray]], at: int) -> FloatArray:
     return np.concatenate([np.empty(0), *(part[at] for part in parts)])

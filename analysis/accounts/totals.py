@@ -95,9 +95,8 @@ def _uncovered(accounts: Accounts, calendar: ProjectCalendar, period: str) -> st
     if period == OUTSIDE:
         return f"before {calendar.start} or after M{calendar.months}"
     months = months_of(period)
-    begins, ends = accounts.begins, accounts.ends
-    whole = begins is not None and ends is not None and begins <= edge(calendar, months.start)
-    if whole and ends >= edge(calendar, months.stop):
+    first, last = edge(calendar, months.start), edge(calendar, months.stop)
+    if accounts.cover(first, last):
         return ""
     return f"a part of the period only: the jobs cover {accounts.covered()}"
 
@@ -111,7 +110,8 @@ def _of_aggregates(
     table["site"] = table["site"].map(sites)
     found = []
     for (site, resource, ledger), rows in table.groupby(_KEYS, sort=True):
-        base = Total(AGGREGATES, site, resource, ledger, OUTSIDE, 0.0, rows["unit"].iloc[0])
+        unit = str(rows["unit"].iloc[0])
+        base = Total(AGGREGATES, str(site), str(resource), str(ledger), OUTSIDE, 0.0, unit)
         if resource not in RESOURCES or (resource == "storage" and ledger == "active"):
             quantity = float(rows["quantity"].sum())
             why = "the model has no such quantity"

@@ -198,7 +198,7 @@ def _rhythm(
     start, end = ((some[c] - span.begins.tz_convert(None)) / pd.Timedelta(hours=1)
                   for c in ("start", "end"))  # fmt: skip
     one = np.ones(len(some))
-    records = cut_to(window, start.to_numpy(), end.to_numpy(), one, one * np.nan)
+    records = cut_to(window, start.to_numpy(float), end.to_numpy(float), one, one * np.nan)
     zeros = Rhythm(*OFFICE, 0.0, 0.0, 0.0)
     table = rhythm_of(records, zeros, place.country).set_index("weight")["p50"]
     if not np.isfinite(table).all():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -33,7 +33,8 @@ def jobs_of(accounts: Accounts, names: dict[str, str]) -> pd.DataFrame:
     Jobs that still run end at the last moment known; `site` is the federation's.
     """
     path = accounts.folder / "jobs.parquet"
-    jobs = pq.read_table(path, columns=list(COLUMNS), read_dictionary=list(TEXTS)).to_pandas()
+    table = pq.read_table(path, columns=list(COLUMNS), read_dictionary=list(TEXTS))
+    jobs: pd.DataFrame = table.to_pandas()
     jobs = jobs[jobs["start_utc"].notna()].reset_index(drop=True)
     start = jobs.pop("start_utc").dt.tz_convert(None)
     until = accounts.until.tz_convert(None) if accounts.until is not None else None
@@ -119,11 +120,11 @@ def pools_of(
     for (site, model), mine in held.groupby(["site", "gpu_model"], observed=True, sort=True):
         peak = most_at_once(mine, mine["gpus"].to_numpy(np.float64), span)
         nodes = max(ceil(peak / node * asked.headroom), 1)
-        weight = float((mine["gpus"] * mine["held_h"]).sum()) / max(share, 1e-9)
+        part = float((mine["gpus"] * mine["held_h"]).sum()) / max(share, 1e-9)
         found.append(PoolFacts(
             "", str(site), str(model) or "GPU", node, max(node * cores, node),
             max(node * RAM_GB // 8, 8), _nodes(nodes, peak, "GPUs", asked),
-            Number(max(float(f"{weight:.3g}"), 0.001), f"{FROM_DATA}, share of GPU-h"),
+            Number(max(float(f"{part:.3g}"), 0.001), f"{FROM_DATA}, share of GPU-h"),
         ))  # fmt: skip
     alone = jobs[(jobs["gpus"] == 0.0)]
     for site, mine in alone.groupby("site", observed=True, sort=True):
@@ -134,11 +135,7 @@ def pools_of(
         found.append(PoolFacts("", str(site), "", 0, each, max(RAM_GB, 8),
                                _nodes(nodes, peak, "cores", asked), weight))  # fmt: skip
     keys = keys_of(f"{p.site} {p.gpu_model or 'cpu'}" for p in found)
-    return [PoolFacts(key, *_rest(pool)) for key, pool in zip(keys, found, strict=True)]
-
-
-def _rest(pool: PoolFacts) -> tuple:
-    return tuple(getattr(pool, name) for name in list(pool.__dataclass_fields__)[1:])
+    return [replace(pool, name=key) for key, pool in zip(keys, found, strict=True)]
 
 
 def _nodes(nodes: int, peak: float, what: str, asked: Asked) -> Number:
@@ -170,7 +167,7 @@ def use_cases_of(jobs: pd.DataFrame, span: Span, asked: Asked) -> list[UseCaseFa
         ALL, index=mine.index
     )
     weight = mine["held_h"] * np.maximum(mine["gpus"], 1e-6)
-    ranked = weight.groupby(key).sum().sort_values(ascending=False, kind="stable").index
+    ranked = list(weight.groupby(key).sum().sort_values(ascending=False, kind="stable").index)
     if len(ranked) > asked.most_use_cases:
         rest = set(ranked[asked.most_use_cases - 1 :])
         key = key.where(~key.isin(rest), OTHERS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import log
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,7 @@ def _by_site(found: Sequence[TotalFacts], span: Span) -> pd.DataFrame:
 
 def _missed(
     table: pd.DataFrame, known: int, k: int, resource: str, noise: float, span: Span
-) -> list[tuple]:
+) -> list[tuple[Any, ...]]:
     """Return the residuals of a period for the mean of the first `known`: all sites, then each."""
     lengths = span.calendar.month_length_h
     hours = np.array([lengths[[m - 1 for m in months_of(p)]].sum() for p in table.index])
@@ -112,7 +113,7 @@ def _missed(
     variance = noise * (1.0 + 1.0 / known)
     base = (f"M{months_of(str(table.index[known - 1]))[-1]}", READING, period)
     missed = log(now.sum() / before.sum())
-    rows: list[tuple] = [
+    rows: list[tuple[Any, ...]] = [
         (*base, ALL, resource, UNIT_OF[resource], now.sum(), missed, variance, None, None, None)
     ]
     for site in table.columns if len(table.columns) > 1 else ():

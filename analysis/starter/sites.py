@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import pandas as pd
@@ -87,8 +87,9 @@ def totals_of(accounts: Accounts, span: Span, names: dict[str, str]) -> list[Tot
     ]  # fmt: skip
     found.sort(key=lambda t: (t.origin != JOBS, _PREFERRED.index(t.ledger)))
     chosen: dict[tuple[str, str], tuple[str, str]] = {}
+    ledger: dict[str, str] = {}
     for total in found:
-        chosen.setdefault((total.resource, "ledger"), (total.ledger, ""))
+        ledger.setdefault(total.resource, total.ledger)
         chosen.setdefault((total.site, total.resource), (total.origin, total.ledger))
     return [
         TotalFacts(t.site, t.resource, t.ledger, t.period, t.quantity, t.unit,
@@ -96,7 +97,7 @@ def totals_of(accounts: Accounts, span: Span, names: dict[str, str]) -> list[Tot
                    if t.origin == JOBS else "aggregates of the import")
         for t in sorted(found, key=lambda t: (t.site, t.resource != "gpu", months_of(t.period)[0]))
         if chosen[t.site, t.resource] == (t.origin, t.ledger)
-        and chosen[t.resource, "ledger"][0] == t.ledger
+        and ledger[t.resource] == t.ledger
     ]  # fmt: skip
 
 
@@ -117,12 +118,10 @@ def pools_from_totals(found: list[TotalFacts], span: Span, asked: Asked) -> list
                 f"{asked.peak:g} for peaks and {asked.headroom:g} ({ASSUMED})")  # fmt: skip
         gpus, model = (node, "GPU") if resource == "gpu" else (0, "")
         weight = Number(1.0 if gpus else 1000.0, ASSUMED)
-        key = keys_of([f"{site} {resource}"])[0]
-        pools.append(PoolFacts(key, site, model, gpus, CORES, RAM_GB, Number(float(nodes), said),
-                               weight))  # fmt: skip
+        pools.append(PoolFacts(f"{site} {resource}", site, model, gpus, CORES, RAM_GB,
+                               Number(float(nodes), said), weight))  # fmt: skip
     keys = keys_of(p.name for p in pools)
-    return [PoolFacts(k, *(getattr(p, n) for n in list(p.__dataclass_fields__)[1:]))
-            for k, p in zip(keys, pools, strict=True)]  # fmt: skip
+    return [replace(pool, name=key) for key, pool in zip(keys, pools, strict=True)]
 
 
 def use_cases_from_totals(
@@ -135,8 +134,8 @@ def use_cases_from_totals(
     named = rows[rows["project"] != ""]
     rows = named if len(named) else rows
     hours = rows["quantity"].where(rows["resource"] == "gpu", rows["quantity"] * 1e-6)
-    ranked = hours.groupby(rows["project"]).sum().sort_values(ascending=False, kind="stable").index
-    ranked = list(ranked[: asked.most_use_cases]) or [""]
+    sums = hours.groupby(rows["project"]).sum().sort_values(ascending=False, kind="stable")
+    ranked = list(sums.index[: asked.most_use_cases]) or [""]
     users = Number(float(asked.users), f"{ASSUMED}, totals name none")
     first = rows.groupby("project")["period_start"].min()
     found = []

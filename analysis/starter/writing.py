@@ -72,7 +72,8 @@ def said(text: str) -> str:
 
 def observations(facts: Facts) -> str:
     """Return the totals as `observations.csv` and what they add up to."""
-    names, rows = list(facts.sites), []
+    names = list(facts.sites)
+    rows: list[tuple[str, ...]] = []
     for t in facts.totals:
         period = t.period.lower().replace("-", "_")
         key = f"s{names.index(t.site) + 1}_{t.resource}_{period}"

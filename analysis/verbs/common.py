@@ -14,7 +14,7 @@ from sim.config import build_federation, build_policies, check_policies
 from sim.errors import ConfigError
 from sim.policies.base import Policies
 
-_SHARED = {"federation", "policy", "seed", "jobs"}
+_SHARED = {"federation", "policy", "seed", "jobs", "data"}
 
 
 @dataclass(frozen=True, eq=False)

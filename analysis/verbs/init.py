@@ -48,7 +48,7 @@ def prepare(config: DictConfig) -> Job:
     Raises:
         ConfigError, DataError: For the first thing that cannot be used.
     """
-    data: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    data: Any = OmegaConf.to_container(config, resolve=True)
     name, given = data.pop("name"), data.pop("data")
     if name is None:
         raise ConfigError("no name", "aiaas init", "aiaas init NAME")
