@@ -139,6 +139,12 @@ def _of_jobs(
     pools = pools_of(jobs, span, node, max(work.cores), asked)
     expected = mine.requests * span.calendar.months / span.reported
     notes = [f"A run plays about {expected:,.0f} requests."]
+    if expected > asked.most_requests:
+        notes = [
+            f"A run plays about {expected:,.0f} requests, more than the {asked.most_requests:,} "
+            "aimed at: `aiaas validate` says how long it takes, a larger shortest_min makes it "
+            "shorter."
+        ]
     if mine.shortest_min:
         notes.append(
             f"Jobs shorter than {mine.shortest_min} min are not modelled one by one: they held "
