@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from analysis.accounting.spool import arrow_schema, frames
 from analysis.accounting.tables import AGGREGATES, JOBS, SCHEMAS
-from analysis.accounts.rules import Rules
+from analysis.accounts.rules import Rules, gaps_of
 from analysis.fingerprint import file_sha256
 from sim.errors import DataError
 
@@ -33,6 +33,7 @@ class Accounts:
         ends: They are known up to then, midnight UTC.
         until: Jobs that still run are counted up to then.
         stated: Whether `begins` and `ends` were stated, or else assumed from the jobs.
+        gaps: From when to when the data, jobs and aggregates, are known to lack something.
     """
 
     folder: Path
@@ -42,12 +43,18 @@ class Accounts:
     ends: pd.Timestamp | None
     until: pd.Timestamp | None
     stated: bool
+    gaps: tuple[tuple[pd.Timestamp, pd.Timestamp], ...] = ()
+
+    def gap(self, first: pd.Timestamp, last: pd.Timestamp) -> str:
+        """Return the gaps that a span of time touches in words; nothing if there are none."""
+        met = [(a, b - pd.Timedelta(days=1)) for a, b in self.gaps if a < last and first < b]
+        return ", ".join(f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in met)
 
     def cover(self, first: pd.Timestamp, last: pd.Timestamp) -> bool:
         """Return whether jobs are known from one moment to another."""
         if self.begins is None or self.ends is None:
             return False
-        return bool(self.begins <= first and last <= self.ends)
+        return bool(self.begins <= first and last <= self.ends) and not self.gap(first, last)
 
     def jobs(self, *columns: str) -> Iterator[pd.DataFrame]:
         """Yield columns of the jobs, piece by piece."""
@@ -109,7 +116,8 @@ def open_accounts(folder: Path, rules: Rules) -> Accounts:
         begins, ends = (pd.Timestamp(day, tz="UTC") for day in days)
         ends += pd.Timedelta(days=1)
     options = manifest.get("options") or {}
-    return Accounts(folder, options, rows, begins, ends, until, days is not None)
+    gaps = gaps_of(rules.gaps)
+    return Accounts(folder, options, rows, begins, ends, until, days is not None, gaps)
 
 
 def site_names(accounts: Accounts, rules: Rules, sites: Collection[str]) -> dict[str, str]:

@@ -43,13 +43,23 @@ def largest_node(federation: Federation) -> int:
 
 
 def covered_months(accounts: Accounts, calendar: ProjectCalendar, last: int) -> range:
-    """Return the project months that jobs cover whole, up to month `last`; may be empty."""
+    """Return the project months that jobs cover whole, up to month `last`; may be empty.
+
+    The longest run of months where there are gaps in between, the last of several.
+    """
     whole = [
         m
         for m in range(1, last + 1)
         if accounts.cover(edge(calendar, m), edge(calendar, m + 1))
     ]
-    return range(whole[0], whole[-1] + 1) if whole else range(0)
+    best = range(0)
+    for month in whole:
+        first = month
+        while first - 1 in whole:
+            first -= 1
+        if month - first + 1 >= len(best):
+            best = range(first, month + 1)
+    return best
 
 
 def records_of(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
+import pandas as pd
 from annotated_types import Ge
 
 from sim.config import build
@@ -26,6 +27,8 @@ class Rules:
     Args:
         covers: First and last day (UTC) of what the jobs cover, such as `2026-01-01..2026-06-30`;
             None: from the day of the first start to that of the last moment they know (assumed).
+        gaps: Spans of days in which the data lack something that is known to be missing (tools that
+            were not tracked, masked jobs), written like `covers`: months they touch do not count.
         window: Project months whose jobs are fitted as records, such as `M1-M6`; None: all reported
             months that the jobs cover.
         shortest_min: Jobs shorter than this are no records, min; simulated ones neither.
@@ -34,6 +37,7 @@ class Rules:
     """
 
     covers: str | None = None
+    gaps: tuple[str, ...] = ()
     window: str | None = None
     shortest_min: Annotated[int, Ge(0)] = 0
     fits: Literal["all", "totals", "records"] = "all"
@@ -41,13 +45,24 @@ class Rules:
 
     def __post_init__(self) -> None:
         """Refuse what is no span of days or months."""
-        covered_days(self.covers)
+        for span in (self.covers, *self.gaps):
+            covered_days(span)
         if self.window is not None and not _WINDOW.fullmatch(self.window):
             raise ConfigError("not a window", f"{FILE}.window", "such as M1-M6", self.window)
 
     def covered_days(self) -> tuple[date, date] | None:
         """Return the first and last day that jobs cover, if it is stated."""
         return covered_days(self.covers)
+
+
+def gaps_of(spans: Iterable[str]) -> tuple[tuple[pd.Timestamp, pd.Timestamp], ...]:
+    """Return when each gap begins and ends, UTC."""
+    found = []
+    for span in spans:
+        first, last = covered_days(span) or (date.min, date.min)
+        ends = pd.Timestamp(last, tz="UTC") + pd.Timedelta(days=1)
+        found.append((pd.Timestamp(first, tz="UTC"), ends))
+    return tuple(found)
 
 
 def covered_days(covers: str | None) -> tuple[date, date] | None:

@@ -98,6 +98,8 @@ def _uncovered(accounts: Accounts, calendar: ProjectCalendar, period: str) -> st
     first, last = edge(calendar, months.start), edge(calendar, months.stop)
     if accounts.cover(first, last):
         return ""
+    if gap := accounts.gap(first, last):
+        return f"the data lack something ({gap}, gaps in data.yaml)"
     return f"a part of the period only: the jobs cover {accounts.covered()}"
 
 
@@ -117,11 +119,13 @@ def _of_aggregates(
             why = "the model has no such quantity"
             found.append(replace(base, quantity=quantity, left_out=why))
             continue
-        found += _by_period(base, rows, calendar)
+        found += _by_period(base, rows, calendar, accounts)
     return found
 
 
-def _by_period(base: Total, rows: pd.DataFrame, calendar: ProjectCalendar) -> list[Total]:
+def _by_period(
+    base: Total, rows: pd.DataFrame, calendar: ProjectCalendar, accounts: Accounts
+) -> list[Total]:
     found, counted = [], pd.Series(False, index=rows.index)
     for period in calendar.periods():
         first, last = (edge(calendar, m) for m in (months_of(period)[0], months_of(period)[-1] + 1))
@@ -129,7 +133,10 @@ def _by_period(base: Total, rows: pd.DataFrame, calendar: ProjectCalendar) -> li
         if touches.any():
             counted |= touches
             one = replace(base, period=period)
-            found.append(_of_period(one, rows[touches], first, last))
+            one = _of_period(one, rows[touches], first, last)
+            gap = accounts.gap(first, last)
+            why = f"the data lack something ({gap}, gaps in data.yaml)" if gap else one.left_out
+            found.append(replace(one, left_out=why))
     if not counted.all():
         why = f"before {calendar.start} or after M{calendar.months}"
         quantity = float(rows.loc[~counted, "quantity"].sum())

@@ -28,6 +28,7 @@ class Asked:
         period_months: Length of an accounting period; None: the longest of 6, 3, 2 and 1 months of
             which the months covered are a multiple of at least three.
         covers: First and last day that the jobs cover (`analysis.accounts.rules`).
+        gaps: Spans of days that the data lack something in, likewise.
         shortest_min: Jobs shorter than this are not modelled one by one, their hours are; None: as
             short as `most_requests` allows.
         most_requests: Requests of a simulated run that are aimed at: 50,000 take about 1.5 s.
@@ -48,6 +49,7 @@ class Asked:
     project_months: Annotated[int, Ge(1), Le(120)] = 12
     period_months: AtLeastOne | None = None
     covers: str | None = None
+    gaps: tuple[str, ...] = ()
     shortest_min: Annotated[int, Ge(0)] | None = None
     most_requests: AtLeastOne = 50_000
     most_lost_frac: Fraction = 0.02

@@ -118,6 +118,7 @@ class Facts:
         time_zones: IANA name by country.
         site_of: Site of the federation by that of the data, where they differ.
         covers: First and last day that jobs cover, if that was stated or had to be.
+        gaps: Spans of days in which the data lack something.
         pools: Nodes.
         use_cases: Use cases.
         work: How they work.
@@ -140,6 +141,7 @@ class Facts:
     time_zones: dict[str, str]
     site_of: dict[str, str]
     covers: str | None
+    gaps: tuple[str, ...]
     pools: tuple[PoolFacts, ...]
     use_cases: tuple[UseCaseFacts, ...]
     work: WorkFacts

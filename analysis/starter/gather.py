@@ -52,7 +52,7 @@ def from_data(name: str, folder: Path, asked: Asked) -> Facts:
     Raises:
         ConfigError, DataError: When it cannot be used, or covers no whole month.
     """
-    accounts = opening.open_accounts(folder, Rules(covers=asked.covers))
+    accounts = opening.open_accounts(folder, Rules(covers=asked.covers, gaps=asked.gaps))
     names = sites.site_names(accounts.sites())
     aggregates = accounts.aggregates()
     span = span_of(accounts, aggregates, asked)
@@ -74,7 +74,7 @@ def from_data(name: str, folder: Path, asked: Asked) -> Facts:
         name, span.calendar.start, span.calendar.period_months, span.reported,
         span.calendar.months, dict.fromkeys(names.values(), place.country),
         {place.country: place.time_zone}, {k: v for k, v in names.items() if k != v},
-        asked.covers, tuple(pools), tuple(cases), work, tuple(found),
+        asked.covers, asked.gaps, tuple(pools), tuple(cases), work, tuple(found),
         missed.scatter_of(found, chance),
         asked.reporting_error_frac, asked.demand_sigma, place.source,
         _missed(found, span, asked, chance), str(folder),
@@ -107,7 +107,7 @@ def example(name: str, asked: Asked) -> Facts:
     return Facts(
         name, span.calendar.start, span.calendar.period_months, span.reported,
         span.calendar.months, {"Site": place.country}, {place.country: place.time_zone}, {}, None,
-        tuple(pools), tuple(cases), work, tuple(found), 0.0, asked.reporting_error_frac,
+        (), tuple(pools), tuple(cases), work, tuple(found), 0.0, asked.reporting_error_frac,
         asked.demand_sigma, place.source, "", "", ["All numbers are made up: replace them."],
     )  # fmt: skip
 

@@ -92,12 +92,12 @@ def residuals_of(
 
 
 def _by_site(found: Sequence[TotalFacts], span: Span) -> pd.DataFrame:
-    """Return totals by period (index) and site; 0 where nothing was told."""
+    """Return totals by period (index, those with any) and site; 0 where a site told nothing."""
     periods = span.calendar.periods(span.reported)
     rows = [(t.period, t.site, t.quantity) for t in found]
     frame = pd.DataFrame(rows, columns=["period", "site", "quantity"])
     wide = frame.pivot_table(index="period", columns="site", values="quantity", aggfunc="sum")
-    return wide.reindex(periods).fillna(0.0)
+    return wide.reindex([p for p in periods if p in wide.index]).fillna(0.0)
 
 
 def _missed(

@@ -206,8 +206,8 @@ def _fitting(facts: Facts) -> dict[str, str]:
     return {
         "priors": _block(priors(facts)), "noise": number(noise), "noise_source": source,
         "gpu_ledger": ledger.get("gpu", "allocated"), "cpu_ledger": ledger.get("cpu", "allocated"),
-        "covers": facts.covers or "null", "shortest_min": str(facts.work.shortest_min),
-        "site_of": f"{{{sites}}}",
+        "covers": facts.covers or "null", "gaps": f"[{', '.join(facts.gaps)}]",
+        "shortest_min": str(facts.work.shortest_min), "site_of": f"{{{sites}}}",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from analysis.accounts.opening import open_accounts, site_names
-from analysis.accounts.records import records_of
+from analysis.accounts.records import covered_months, records_of
 from analysis.accounts.rules import Rules, load_rules
 from analysis.accounts.totals import totals
 from analysis.accounts.use import use
@@ -106,6 +106,20 @@ def test_aggregates_have_to_fill_a_period(quarterly, tmp_path, rows, quantity, w
     assert bool(why) == bool(total.left_out)
 
 
+def test_months_with_a_known_gap_do_not_count(quarterly, tmp_path) -> None:
+    """Months in which a tool was not tracked would be fitted as months of little use."""
+    jobs = {**MONTHLY, "end_utc": times("2024-10-01")}
+    rows = _aggregates(("2024-01-01", "2024-04-01", "", 9.0), ("2024-04-01", "2024-07-01", "", 9.0))
+    rules = Rules(gaps=("2024-06-30..2024-07-02",))
+    found = _totals(import_folder(tmp_path / "d", jobs), quarterly, rules)
+    assert [p for (r, p), t in found.items() if r == "gpu" and t.left_out] == ["M4-M6", "M7-M9"]
+    assert "2024-06-30 to 2024-07-02, gaps in data.yaml" in found["gpu", "M4-M6"].left_out
+    accounts = open_accounts(tmp_path / "d", rules)
+    assert covered_months(accounts, quarterly.calendar, 9) == range(1, 6)
+    found = _totals(import_folder(tmp_path / "a", None, rows), quarterly, rules)
+    assert [p for (_, p), t in found.items() if t.left_out] == ["M4-M6"]
+
+
 def _case(tmp_path: Path, federation, jobs=None, aggregates=None, rules: str = ""):
     folder = tmp_path / "mine"
     shutil.copytree(packaged()["tiny"], folder)
@@ -185,7 +199,8 @@ def test_sites_are_named_or_refused(tiny, tmp_path) -> None:
 @pytest.mark.parametrize(
     "rules",
     [{"covers": "2024"}, {"covers": "2024-02-01..2024-01-01"}, {"covers": "2024-02-31..2024-03-01"},
-     {"window": "M0-M3"}, {"fits": "some"}, {"shortest_min": -1}, {"window_": "M1-M2"}],
+     {"gaps": ["2024"]}, {"window": "M0-M3"}, {"fits": "some"}, {"shortest_min": -1},
+     {"window_": "M1-M2"}],
 )  # fmt: skip
 def test_rules_without_sense_are_refused(tiny, tmp_path, rules) -> None:
     """A slip in data.yaml would be ignored, or end in a traceback."""

@@ -46,6 +46,18 @@ def test_the_calendar_is_of_whole_months_that_are_covered(tmp_path) -> None:
     assert (stated.start, stated.reported_months, stated.months) == (date(2025, 11, 1), 6, 12)
 
 
+def test_periods_with_a_gap_have_no_total(tmp_path) -> None:
+    """A month that lacks something would be a reported one, or its gap forgotten by data.yaml."""
+    data = import_folder(tmp_path / "d", some_jobs(200, "2026-01-01", 180.0), until="2026-07-01")
+    facts = from_data("mine", data, Asked(gaps=("2026-03-10..2026-03-11",)))
+    assert {t.period for t in facts.totals} == {"M1-M2", "M5-M6"}
+    place = _folder(facts, tmp_path / "mine")
+    case = load_case(federation_of(place), place, data=data)
+    assert case.data.window == "M4-M6"
+    left = {t.period: t.left_out for t in case.data.totals if t.resource == "gpu"}
+    assert "gaps in data.yaml" in left["M3-M4"]
+
+
 def test_a_part_of_a_month_is_no_federation(tmp_path) -> None:
     """Three days would be taken for a month."""
     data = import_folder(tmp_path / "d", some_jobs(20, "2025-11-20", 3.0))
