@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Len
 from sim.ranges import AtLeastOne, Fraction, Positive
 
 NODE_GPUS = (4, 8)  # GPUs of a node: 8 where some job holds more than 4; assumed
+FAR_MORE, LONGEST_H = 4.0, 24.0  # times, h; assumed
 COUNTRY = "ES"  # where nothing tells: of the reference case's largest site; assumed
 
 
@@ -32,6 +33,9 @@ class Asked:
         shortest_min: Jobs shorter than this are not modelled one by one, their hours are; None: as
             short as `most_requests` allows.
         most_requests: Requests of a simulated run that are aimed at: 50,000 take about 1.5 s.
+        jobs_per_request: Jobs of a batch system that are played as one request, one after the
+            other; None: 1, or more where a run would have more than `FAR_MORE` times
+            `most_requests` requests, as long as a request lasts at most `LONGEST_H` in the mean.
         most_lost_frac: Share of GPU-h in jobs that are not modelled, at most.
         gpus_per_node: None: `NODE_GPUS`.
         headroom: Nodes over those that the most GPUs ever held at once would need.
@@ -52,6 +56,7 @@ class Asked:
     gaps: tuple[str, ...] = ()
     shortest_min: Annotated[int, Ge(0)] | None = None
     most_requests: AtLeastOne = 50_000
+    jobs_per_request: AtLeastOne | None = None
     most_lost_frac: Fraction = 0.02
     gpus_per_node: AtLeastOne | None = None
     headroom: Annotated[float, Ge(1.0), Le(100.0)] = 1.2

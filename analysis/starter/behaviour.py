@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from math import exp, floor, log, sqrt
+from math import exp, expm1, floor, log, log1p, sqrt
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,20 @@ def batch_hours(held_h: FloatArray) -> dict[str, Number]:
     sigma = min(max(sqrt(2.0 * log(mean / median)), LEAST_SIGMA), MOST_SIGMA)
     said = f"{FROM_DATA}: {len(held_h):,} jobs, mean {mean:.3g} h"
     return {"burst_h": Number(median, said), "burst_sigma": Number(sigma, said)}
+
+
+def in_a_row(hours: Mapping[str, Number], jobs: int) -> dict[str, Number]:
+    """Return the lognormal whose mean and variance are those of so many jobs one after another.
+
+    >>> one = {"burst_h": Number(1.0, ""), "burst_sigma": Number(1.0, "")}
+    >>> round(batch_mean_h(in_a_row(one, 5)) / batch_mean_h(one), 9)
+    5.0
+    """
+    sigma = hours["burst_sigma"].value
+    wide = sqrt(log1p(expm1(sigma**2) / jobs))
+    median = jobs * batch_mean_h(hours) * exp(-(wide**2) / 2.0)
+    said = f"{hours['burst_h'].source}; {jobs} of them in a row"
+    return {"burst_h": Number(median, said), "burst_sigma": Number(wide, said)}
 
 
 def platform_hours(held_h: FloatArray, demand: Mapping[str, Any]) -> dict[str, Number]:

@@ -89,6 +89,7 @@ class WorkFacts:
             and hold_h.
         rhythm: Weights of evenings, nights and free days.
         shortest_min: Shorter jobs are not modelled.
+        jobs_per_request: Jobs that one request stands for.
         source_of_weights: Where weights of GPUs and cores are from.
     """
 
@@ -102,6 +103,7 @@ class WorkFacts:
     rhythm: dict[str, Number]
     shortest_min: int
     source_of_weights: str
+    jobs_per_request: int = 1
 
 
 @dataclass(frozen=True)

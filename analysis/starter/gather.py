@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from analysis.accounts.rules import Rules
 from analysis.records.reading import Window, cut_to
 from analysis.records.rhythm import rhythm_of
 from analysis.starter import behaviour, missed, sites
-from analysis.starter.asked import Asked
+from analysis.starter.asked import FAR_MORE, LONGEST_H, Asked
 from analysis.starter.facts import (
     ASSUMED,
     FROM_DATA,
@@ -138,6 +139,8 @@ def _of_jobs(
         work = replace(work, rhythm=_rhythm(jobs, mine, span, place) or work.rhythm)
     pools = pools_of(jobs, span, node, max(work.cores), asked)
     expected = mine.requests * span.calendar.months / span.reported
+    work = _joined(work, expected, asked)
+    expected /= work.jobs_per_request
     notes = [f"A run plays about {expected:,.0f} requests."]
     if expected > asked.most_requests:
         notes = [
@@ -145,6 +148,11 @@ def _of_jobs(
             "aimed at: `aiaas validate` says how long it takes, a larger shortest_min makes it "
             "shorter."
         ]
+    if work.jobs_per_request > 1:
+        notes.append(
+            f"{work.jobs_per_request} jobs in a row are played as one request, which holds as much "
+            "in the mean and varies as much; durations and starts of jobs are not fitted."
+        )
     if mine.shortest_min:
         notes.append(
             f"Jobs shorter than {mine.shortest_min} min are not modelled one by one: they held "
@@ -175,6 +183,23 @@ def _work(
         Number(share, FROM_DATA if mine.requests else ASSUMED), hours,
         {k: Number(v, f"{ASSUMED}, conf/behaviour.yaml") for k, v in behaviour.WEIGHTS.items()},
         mine.shortest_min, f"{FROM_DATA}, by hours held" if len(mine.gpus) else ASSUMED,
+    )  # fmt: skip
+
+
+def _joined(work: WorkFacts, expected: float, asked: Asked) -> WorkFacts:
+    """Let one request stand for several jobs where there are far too many."""
+    if work.template != "batch":
+        return work
+    jobs = asked.jobs_per_request or 1
+    if asked.jobs_per_request is None and expected > FAR_MORE * asked.most_requests:
+        jobs = max(min(ceil(expected / asked.most_requests), int(LONGEST_H / _mean_h(work))), 1)
+    if jobs == 1:
+        return work
+    rate = work.requests_per_user_week
+    said = f"{rate.source}, {jobs} in a row are one"
+    return replace(
+        work, jobs_per_request=jobs, hours=behaviour.in_a_row(work.hours, jobs),
+        requests_per_user_week=Number(rate.value / jobs, said),
     )  # fmt: skip
 
 

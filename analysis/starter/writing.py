@@ -207,7 +207,8 @@ def _fitting(facts: Facts) -> dict[str, str]:
         "priors": _block(priors(facts)), "noise": number(noise), "noise_source": source,
         "gpu_ledger": ledger.get("gpu", "allocated"), "cpu_ledger": ledger.get("cpu", "allocated"),
         "covers": facts.covers or "null", "gaps": f"[{', '.join(facts.gaps)}]",
-        "shortest_min": str(facts.work.shortest_min), "site_of": f"{{{sites}}}",
+        "shortest_min": str(facts.work.shortest_min),
+        "fits": "all" if facts.work.jobs_per_request == 1 else "totals", "site_of": f"{{{sites}}}",
     }  # fmt: skip
 
 

@@ -73,24 +73,32 @@ def prepare(config: DictConfig) -> Job:
     one_of(options, "surprises", ["refuse", "accept"])
     if not (options["data"] or options["records"]):
         return Job(setup, settings, hypothesis)
-    if setup.case.data is not None and not _posterior_of(setup).is_dir():
-        return Job(setup, settings, hypothesis)  # the first posterior of a federation
+    plain = OmegaConf.merge(config, {"data": None, "records": None})
+    before = prepare_setup(plain, OWN)  # type: ignore[arg-type]
+    if setup.case.data is not None and not _is_updated(before, setup):
+        return Job(setup, settings, hypothesis)  # nothing to update: the first one, or made with it
     if options["ship"] or hypothesis != "averaged":
         key = "ship" if options["ship"] else "hypothesis"
         raise ConfigError("cannot update", key, "its default, with data= or records=", options[key])
-    return _updating(config, setup, settings)
+    return _updating(before, setup, settings)
 
 
-def _updating(config: DictConfig, setup: Setup, settings: Settings) -> Job:
+def _updating(before: Setup, setup: Setup, settings: Settings) -> Job:
     """Return an update, if the posterior was made from all but the later figures."""
-    plain = OmegaConf.merge(config, {"data": None, "records": None})
-    before = prepare_setup(plain, OWN)  # type: ignore[arg-type]
     posterior = read_posterior(_posterior_of(setup))
     changed = differences(posterior, made_from(before.case, before.policies))
     if changed:
         say(f"not an update, everything is fitted anew: changed since then: {', '.join(changed)}")
         return Job(setup, settings, "averaged")
     return Job(setup, settings, "averaged", before.case, posterior)
+
+
+def _is_updated(before: Setup, setup: Setup) -> bool:
+    """Return whether there is a posterior that was made from all but the data."""
+    where = _posterior_of(setup)
+    if setup.options["posterior"] is None and not where.is_dir():
+        return False
+    return not differences(read_posterior(where), made_from(before.case, before.policies))
 
 
 def _posterior_of(setup: Setup) -> Path:

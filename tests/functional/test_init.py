@@ -9,16 +9,20 @@ import pandas as pd
 import pytest
 
 from analysis.cli import composed, run
-from analysis.federations import register
+from analysis.federations import packaged, register
 from analysis.records.helios_sacct import main
-from analysis.verbs import project
+from analysis.verbs import calibrate, project
 from analysis.warmup import compile_kernel
+from sim.errors import ConfigError
 from tests.accounts_by_hand import import_folder, some_jobs
 
 FILES = {
     "federation.yaml", "use_cases.yaml", "priors.yaml", "hypotheses.yaml", "observations.csv",
     "policies.yaml", "README.md",
 }  # fmt: skip
+
+
+REGISTERED = ["federation=venus", "policy/admission=none"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,6 +88,20 @@ def test_its_policies_apply_unless_others_are_named(here) -> None:
     assert run([*asked]) == 2
 
 
+def test_data_update_a_posterior_that_knows_the_rest(here) -> None:
+    """A shipped posterior would be thrown away, or one made with the data be updated with them."""
+    jobs = some_jobs(200, "2024-01-01", 182.0)
+    import_folder(here / "data", jobs, until="2024-07-01")
+    register(packaged()["tiny"])
+    asked = ["federation=tiny", "data=data", "runs=200"]
+    job = calibrate.prepare(composed("calibrate", asked))
+    assert job.posterior is not None
+    assert job.before is not None
+    assert job.setup.case.data is not None
+    with pytest.raises(ConfigError, match="cannot update"):
+        calibrate.prepare(composed("calibrate", [*asked, "ship=true"]))
+
+
 @pytest.mark.slow
 def test_from_a_sacct_file_to_a_projection(here, capsys) -> None:
     """The way of the tutorial would break somewhere, or not say what was used of the data."""
@@ -94,12 +112,15 @@ def test_from_a_sacct_file_to_a_projection(here, capsys) -> None:
     data = data.rename(here / "jobs")
     assert run(["init", "venus", "data=jobs", "shortest_min=30"]) == 0
     both = ("federation=./venus", "data=jobs", "jobs=1")
+    register(Path("venus"))
     assert run(["validate", *both[:2]]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "604 jobs with GPUs that started in M1-M5" in said
     assert "a part of the period only: the jobs cover 2020-03-03 to 2020-09-15" in said
     assert run(["calibrate", *both, "runs=60", "steps=50", "keep=20", "ship=true"]) == 0
     assert (here / "venus" / "posterior" / "draws.parquet").is_file()
+    again = composed("calibrate", [*REGISTERED, "data=jobs", "ship=true", "runs=60"])
+    assert calibrate.prepare(again).posterior is None  # made with the data: nothing to update
     assert run(["project", *both, "draws=6"]) == 0
     (projected,) = (here / "outputs" / "project").iterdir()
     manifest = json.loads((projected / "manifest.json").read_text())
@@ -114,6 +135,5 @@ def test_from_a_sacct_file_to_a_projection(here, capsys) -> None:
     year = pd.read_csv(projected / "projection.csv").query("period == 'M6-M17' and site == 'all'")
     median = year.query("ledger == 'reported' and resource == 'gpu'")["p50"].iloc[0]
     assert 30_000 < median < 300_000  # five months had 36,658 GPU-h
-    register(Path("venus"))
-    job = project.prepare(composed("project", ["federation=venus", "policy/admission=none"]))
+    job = project.prepare(composed("project", REGISTERED))
     assert job.changed == ("observations",)

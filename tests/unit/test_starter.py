@@ -145,6 +145,27 @@ def test_short_jobs_are_left_out_only_as_far_as_needed(tmp_path) -> None:
     assert kept.work.shortest_min == 0
 
 
+def test_many_jobs_are_played_in_a_row(tmp_path) -> None:
+    """A large cluster could not be played, or its hours would change when jobs are joined."""
+    folder = import_folder(tmp_path / "d", some_jobs(3000, "2026-01-01", 181.0), until="2026-07-01")
+    plain = from_data("mine", folder, Asked())
+    joined = from_data("mine", folder, Asked(most_requests=500, most_lost_frac=0.0))
+    assert joined.work.jobs_per_request == int(24 / behaviour.batch_mean_h(plain.work.hours)) == 5
+    load = [f.work.requests_per_user_week.value * behaviour.batch_mean_h(f.work.hours)
+            for f in (plain, joined)]  # fmt: skip
+    assert load[0] == pytest.approx(load[1])
+    variance = [
+        math.expm1(f.work.hours["burst_sigma"].value ** 2)
+        * behaviour.batch_mean_h(f.work.hours) ** 2 / f.work.jobs_per_request
+        for f in (plain, joined)
+    ]  # fmt: skip
+    assert variance[0] == pytest.approx(variance[1])
+    place = _folder(joined, tmp_path / "mine")
+    case = load_case(federation_of(place), place, data=folder)
+    assert case.data.window == ""
+    assert "5 jobs in a row" in (place / "README.md").read_text(encoding="utf-8")
+
+
 def test_totals_alone_make_a_federation(tmp_path) -> None:
     """Accounting that knows no jobs could not be planned from."""
     months = [f"2026-{m:02d}-01" for m in range(1, 8)]
