@@ -41,11 +41,13 @@ docs: $(VENV)/.made-dev  ## write the generated docs
 	$(BIN)/python -m analysis.dictionary
 	$(BIN)/python -m analysis.methods_page
 	$(BIN)/python -m analysis.policies_page
+	$(BIN)/python -m analysis.accounting_page
 
 docs-check: $(VENV)/.made-dev  ## generated docs are current, every command in README and docs runs
 	$(BIN)/python -m analysis.dictionary --check
 	$(BIN)/python -m analysis.methods_page --check
 	$(BIN)/python -m analysis.policies_page --check
+	$(BIN)/python -m analysis.accounting_page --check
 	$(BIN)/python -m tests.docs_commands README.md docs/*.md
 
 golden: $(VENV)/.made-dev  ## write the golden results anew (raise sim.MODEL_VERSION first)

@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from analysis import own_policies, scenarios
 from analysis.complaints import explain
-from analysis.federations import packaged, register
+from analysis.federations import packaged, policies_of, register
 from analysis.progress import say
 from analysis.stopping import stop_if_asked
 from analysis.warmup import compile_kernel
@@ -41,6 +41,7 @@ VERBS = {
     "compare": "play the variants of a scenario in the same worlds and set them side by side",
     "import": "read accounting exports (FORMAT FILE…) into two tables with a report",
     "export": "write a simulated run as ai4-accounting snapshots and as SWF",
+    "init": "write the folder of a new federation (NAME), also from data= of an import",
 }
 PLAYING = ("run", "calibrate", "project", "compare", "export")  # clusters of serving
 USAGE = (
@@ -80,7 +81,8 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         arguments = rewritten
     else:
         shared = (_own_federation, _own_scenario, _own_policy, _with_defaults)
-        arguments = [reduce(lambda a, change: change(a), shared, a) for a in arguments]
+        chosen = _own_policies(arguments)
+        arguments = [reduce(lambda a, change: change(a), shared, a) for a in arguments] + chosen
     overrides = [a for a in arguments if not a.startswith("-")]
     if not any(
         a in ("--help", "-h", "--hydra-help", "--info", "-i", "--version")
@@ -112,6 +114,19 @@ def _own_federation(argument: str) -> str:
             )
         return argument
     return f"federation={register(Path(value))}"
+
+
+def _own_policies(arguments: Sequence[str]) -> list[str]:
+    """Return the policies of a federation given as `federation=PATH`, where nothing else is said.
+
+    A sweep over federations keeps to the policies of all.
+    """
+    keys = [a.partition("=")[0].lstrip("+") for a in arguments]
+    given = [a.partition("=")[2] for a in arguments if a.startswith("federation=")]
+    if len(given) != 1 or not Path(given[0]).is_dir():
+        return []
+    told = policies_of(Path(given[0]))
+    return [f"policy/{k}={name}" for k, name in told.items() if f"policy/{k}" not in keys]
 
 
 def _own_scenario(argument: str) -> str:

@@ -60,11 +60,13 @@ def tables_of(case: Case, ensemble: projection.Ensemble, seed: int) -> Tables:
     consumed = consumption(case.observations, case.hypotheses)
     told = max((months_of(p)[-1] for p in consumed["period"]), default=0)
     months = range((told or federation.reported_months) + 1, federation.calendar.months + 1)
+    monthly = projection.monthly_draws(ensemble, case, months)
+    monthly = monthly[monthly["resource"].isin(consumed["resource"])]  # others are not accounted
     budgets = [(r, q, UNIT_OF[r]) for r, q in federation.budgets.items() if q > 0.0]
     return Tables(
         draws=projection.usage_draws(ensemble, case, future),
         history=projection.usage_draws(ensemble, case, past),
-        monthly=projection.monthly_draws(ensemble, case, months),
+        monthly=monthly,
         metrics=projection.metric_draws(ensemble, case, [*past, *halves]),
         consumed=consumed[consumed["hypothesis"].isin(set(ensemble.hypothesis))],
         budgets=pd.DataFrame(budgets, columns=["resource", "quantity", "unit"]),

@@ -119,7 +119,7 @@ def walks(
 
     Args:
         sizes: From `estimate`.
-        sites: Names of the sites.
+        sites: Names of the sites; the walk of a single one is the shared one.
         months: How many after the last reported one.
         count: How many draws; each has sizes of its own.
         random: Where numbers are drawn from.
@@ -131,7 +131,8 @@ def walks(
     steps = random.standard_normal((count, months, 1 + len(sites), len(RESOURCES)))
     shared = np.stack([sizes.draw(r, count, random) for r in RESOURCES], axis=1)
     steps[:, :, 0] *= shared[:, None, :]
-    steps[:, :, 1:] *= sizes.draw(OWN, count, random)[:, None, None, None]
+    own = sizes.draw(OWN, count, random) if len(sites) > 1 else np.zeros(count)
+    steps[:, :, 1:] *= own[:, None, None, None]
     level = np.cumsum(steps, axis=1) / np.sqrt(HALF_YEAR)
     return np.asarray(np.exp(level[:, :, :1] + level[:, :, 1:]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -12,15 +13,19 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from analysis.accounts import rules
+from analysis.accounts.use import Use, use
 from analysis.calibration.priors import Priors, load_priors
 from analysis.hypotheses import Hypotheses, load_hypotheses, reading_later
 from analysis.observations import load_observations
 from analysis.records.as_figures import record_rows
 from analysis.traces import with_traces
+from sim.config import build_federation
 from sim.entities import Federation
 from sim.errors import ConfigError, DataError
 from sim.timeline import months_of
 
+_WORD = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 PARTS = ("federation.yaml", "use_cases.yaml")
 
 
@@ -34,6 +39,7 @@ class Case:
         observations: The reported figures.
         hypotheses: Their readings.
         priors: Of the parameters.
+        data: What was taken of an import of accounting; its figures are among `observations`.
     """
 
     folder: Path
@@ -41,6 +47,7 @@ class Case:
     observations: pd.DataFrame
     hypotheses: Hypotheses
     priors: Priors
+    data: Use | None = None
 
 
 def packaged() -> dict[str, Path]:
@@ -86,11 +93,35 @@ def register(folder: Path) -> str:
     return name
 
 
+def federation_of(folder: Path) -> Federation:
+    """Return the federation of a folder, without the command line."""
+    config: Any = OmegaConf.load(str(files("conf") / "behaviour.yaml"))
+    for part in PARTS:
+        config = OmegaConf.merge(config, plain(read_yaml(folder / part)))
+    content: Any = OmegaConf.to_container(config, resolve=True)
+    return build_federation(content)
+
+
+def policies_of(folder: Path) -> dict[str, str]:
+    """Return the policies that a federation has of its own, by kind (`policies.yaml`).
+
+    Raises:
+        ConfigError: When it is no table of names.
+    """
+    path = folder / "policies.yaml"
+    told = read_yaml(path) if path.is_file() else {}
+    for kind, name in told.items():
+        if not (isinstance(kind, str) and isinstance(name, str) and _WORD.fullmatch(kind + name)):
+            raise ConfigError("not a policy", f"{path}, {kind}", "kind: name", str(name))
+    return told
+
+
 def load_case(
     federation: Federation,
     folder: Path,
     later: Path | None = None,
     records: tuple[Path, str] | None = None,
+    data: Path | None = None,
 ) -> Case:
     """Load the traces, reported figures, hypotheses and priors of a federation.
 
@@ -99,6 +130,7 @@ def load_case(
         folder: Where its files lie.
         later: A file of figures that came after the federation's own, in the same columns.
         records: A file of deployment records and the window it has, such as M13-M24.
+        data: The folder of an import of accounting; `data.yaml` says how it is read.
 
     Raises:
         ConfigError, DataError: For the first thing in them that cannot be used.
@@ -120,6 +152,14 @@ def load_case(
         first = len(load_observations(files_[0]))
         federation = _told_later(federation, observations.iloc[first:], later)
         hypotheses = reading_later(hypotheses, observations, first)
+    taken = None
+    if data:
+        taken = use(data, rules_of(folder, federation), federation, observations)
+        if records and taken.window:
+            expected = "records= or jobs of data=, not both (data.yaml: fits: totals)"
+            raise ConfigError("records given twice", "records", expected, str(records[0]))
+        federation = _told_later(federation, taken.rows, data)
+        observations = pd.concat([observations, taken.rows], ignore_index=True)
     if records:
         rows = record_rows(records[0], federation.calendar, records[1])
         if months_of(records[1])[-1] > federation.reported_months:
@@ -127,7 +167,14 @@ def load_case(
             raise DataError("records of months to come", str(records[0]), expected, records[1])
         observations = pd.concat([observations, rows], ignore_index=True)
     priors = load_priors({"priors": _inner(folder / "priors.yaml", "priors")}, federation)
-    return Case(folder, federation, observations, hypotheses, priors)
+    return Case(folder, federation, observations, hypotheses, priors, taken)
+
+
+def rules_of(folder: Path, federation: Federation) -> rules.Rules:
+    """Return how a federation wants `data=` to be read."""
+    path = folder / rules.FILE
+    told = plain(read_yaml(path)) if path.is_file() else {}
+    return rules.load_rules(told, federation.sites, path)
 
 
 def _told_later(federation: Federation, observations: pd.DataFrame, later: Path) -> Federation:

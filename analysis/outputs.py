@@ -34,8 +34,8 @@ class TargetValues:
     def __call__(self, result: RunResult) -> FloatArray:
         """Return the simulated values, shape (targets,), in each figure's unit."""
         metrics = result.metrics()
-        windows = list(dict.fromkeys(t.period for t in self.targets if t.metric == METRIC))
-        told = record_values(result, windows)
+        wanted = [(t.period, t.id) for t in self.targets if t.metric == METRIC]
+        told = record_values(result, wanted)
         return np.array(
             [
                 told.get((t.period, t.id), np.nan)

@@ -218,6 +218,6 @@ def _size_fit(
     fitted = x @ half
     limits = np.quantile(fitted, RANGE, axis=0)
     ratio = standardised / np.exp(np.clip(fitted, limits[0], limits[1]))
-    level = 0.5 * np.log((ratio**2).mean(axis=0))
+    level = 0.5 * np.log(np.maximum((ratio**2).mean(axis=0), 1e-300))  # 0 of what is constant
     half[0] += level
     return half, limits + level

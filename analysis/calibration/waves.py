@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from analysis.federations import Case
 from analysis.fingerprint import digest
 from analysis.hypotheses import Target, all_targets, logged, targets
 from analysis.outputs import FiguresAndBusyShare, TargetValues, accounted, subset
+from analysis.records.as_figures import METRIC
+from analysis.records.summary import made_by
 from analysis.storing import write_parquet
 from sim import MODEL_VERSION
 from sim.policies.base import Inert, Policies
@@ -114,9 +116,10 @@ class Work:
         source = made_from(self.case, self.policies)
         source.pop("observations")
         source.pop("hypotheses")
-        figures = [(t.id, t.ledger, t.value if wave else 0.0) for t in self.figures]
+        figures = [replace(t, value=t.value if wave else 0.0) for t in self.figures]
+        code = made_by() if any(t.metric == METRIC for t in self.figures) else ()
         more = (digest(self.case.hypotheses), self.settings.steps) if wave else ()
-        kept = (figures, self.last_period)
+        kept = (figures, code, self.last_period)
         key = digest(source, self.settings.runs, self.settings.seed, law, kept, more)
         return self.kept / f"design-{law}-{wave}-{key}"
 

@@ -112,6 +112,12 @@ class Deployments:
         held = np.where(self.ended, self.end_h, self.window.hours) - self.start_h
         return np.maximum(held, SHORTEST_H)
 
+    def at_least(self, hours: float) -> Deployments:
+        """Return the deployments that were held so long, or were seen so long in the window."""
+        keep = self.held_h >= hours
+        columns = (self.start_h, self.end_h, self.gpus, self.utilisation)
+        return Deployments(*(column[keep] for column in columns), self.window)
+
     @cached_property
     def _local(self) -> pd.DatetimeIndex:
         begins = pd.Timestamp(self.window.begins)

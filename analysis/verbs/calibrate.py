@@ -23,7 +23,7 @@ from analysis.federations import Case
 from analysis.progress import progress, say, stdout
 from analysis.runfolder import kept_folder, open_run_folder
 from analysis.storing import write_csv
-from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
+from analysis.verbs.common import Setup, at_least, one_of, prepare_setup, told_of
 from analysis.wording import interval, thousands
 from sim.errors import ConfigError
 
@@ -73,23 +73,38 @@ def prepare(config: DictConfig) -> Job:
     one_of(options, "surprises", ["refuse", "accept"])
     if not (options["data"] or options["records"]):
         return Job(setup, settings, hypothesis)
+    plain = OmegaConf.merge(config, {"data": None, "records": None})
+    before = prepare_setup(plain, OWN)  # type: ignore[arg-type]
+    if setup.case.data is not None and not _is_updated(before, setup):
+        return Job(setup, settings, hypothesis)  # nothing to update: the first one, or made with it
     if options["ship"] or hypothesis != "averaged":
         key = "ship" if options["ship"] else "hypothesis"
         raise ConfigError("cannot update", key, "its default, with data= or records=", options[key])
-    return _updating(config, setup, settings)
+    return _updating(before, setup, settings)
 
 
-def _updating(config: DictConfig, setup: Setup, settings: Settings) -> Job:
+def _updating(before: Setup, setup: Setup, settings: Settings) -> Job:
     """Return an update, if the posterior was made from all but the later figures."""
-    plain = OmegaConf.merge(config, {"data": None, "records": None})
-    before = prepare_setup(plain, OWN)  # type: ignore[arg-type]
-    where = setup.options["posterior"]
-    posterior = read_posterior(Path(where) if where else before.case.folder / "posterior")
+    posterior = read_posterior(_posterior_of(setup))
     changed = differences(posterior, made_from(before.case, before.policies))
     if changed:
         say(f"not an update, everything is fitted anew: changed since then: {', '.join(changed)}")
         return Job(setup, settings, "averaged")
     return Job(setup, settings, "averaged", before.case, posterior)
+
+
+def _is_updated(before: Setup, setup: Setup) -> bool:
+    """Return whether there is a posterior that was made from all but the data."""
+    where = _posterior_of(setup)
+    if setup.options["posterior"] is None and not where.is_dir():
+        return False
+    return not differences(read_posterior(where), made_from(before.case, before.policies))
+
+
+def _posterior_of(setup: Setup) -> Path:
+    """Return where the posterior is that would be updated."""
+    where = setup.options["posterior"]
+    return Path(where) if where else setup.case.folder / "posterior"
 
 
 def execute(job: Job) -> Path:
@@ -117,7 +132,7 @@ def execute(job: Job) -> Path:
     if setup.options["ship"]:
         write_posterior(found, setup.case.folder / "posterior")
         say(f"shipped to {setup.case.folder / 'posterior'}")
-    folder.finish("finished")
+    folder.finish("finished", **told_of(setup, folder.path))
     for warning in found.warnings:
         say(warning)
     _show(found, stdout())

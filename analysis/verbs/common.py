@@ -9,11 +9,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from analysis.federations import Case, load_case
+from analysis.progress import stdout
 from sim.config import build_federation, build_policies, check_policies
 from sim.errors import ConfigError
 from sim.policies.base import Policies
 
-_SHARED = {"federation", "policy", "seed", "jobs"}
+_SHARED = {"federation", "policy", "seed", "jobs", "data"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +38,11 @@ class Setup:
     options: dict[str, Any]
 
     def inputs(self) -> dict[str, Path]:
-        """Return the files the federation was read from, later figures and records."""
+        """Return the files the federation was read from, later figures, records and data."""
         files = {p.name: p for p in sorted(self.case.folder.glob("*.*")) if p.is_file()}
         given = {key: self.options.get(key) for key in ("data", "records")}
+        if self.case.data is not None:
+            files |= {f"data/{n}": p for n, p in self.case.data.accounts.files().items()}
         return files | {f"{k}/{Path(v).name}": Path(v) for k, v in given.items() if v}
 
 
@@ -72,16 +75,35 @@ def prepare_setup(config: DictConfig, own: dict[str, type | tuple[type, ...]]) -
     federation = build_federation(content)
     policies = build_policies(data["policy"])
     check_policies(policies, federation)
-    later = Path(data["data"]) if data.get("data") else None
+    given = Path(data["data"]) if data.get("data") else None
+    imported = given is not None and (given.is_dir() or not given.suffix)
     told = (Path(data["records"]), str(data["window"])) if data.get("records") else None
     return Setup(
-        load_case(federation, folder, later, told),
+        load_case(
+            federation, folder, None if imported else given, told, given if imported else None
+        ),
         policies,
         data,
         data["seed"],
         data["jobs"],
         {k: data[k] for k in own},
     )
+
+
+def told_of(setup: Setup, folder: Path) -> dict[str, Any]:
+    """Write and say what was used of `data=`; returns what a manifest keeps of it."""
+    if setup.case.data is None:
+        return {}
+    setup.case.data.write(folder)
+    show_data(setup)
+    return {"data": setup.case.data.manifest()}
+
+
+def show_data(setup: Setup) -> None:
+    """Say what was used of `data=` and what was left out."""
+    if setup.case.data is not None:
+        for line in setup.case.data.says():
+            stdout().print(line, highlight=False, markup=False)
 
 
 def at_least(options: dict[str, Any], key: str, low: int) -> int:

@@ -21,7 +21,7 @@ from analysis.frames import AVERAGED
 from analysis.outputs import TargetValues, accounted
 from analysis.progress import progress, stdout
 from analysis.runfolder import kept_folder, open_run_folder
-from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
+from analysis.verbs.common import Setup, at_least, one_of, prepare_setup, told_of
 from analysis.verbs.run import changed_inputs, warn_if_changed
 from analysis.worlds import specs_of
 from sim.errors import ConfigError
@@ -97,7 +97,13 @@ def execute(job: Job) -> Path:
     except BaseException as error:
         folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
-    folder.finish("finished", posterior_changed=job.changed, posterior=job.posterior.made_from)
+    told = told_of(setup, folder.path)
+    if setup.case.data is not None:
+        with (folder.path / "report.md").open("a", encoding="utf-8") as page:
+            page.write("\n" + setup.case.data.page())
+    folder.finish(
+        "finished", posterior_changed=job.changed, posterior=job.posterior.made_from, **told
+    )
     console = stdout()
     console.print(_shown(answer.summary))
     for heading, sentences in answer.words.sections().items():

@@ -20,12 +20,15 @@ from analysis.outputs import TargetValues, accounted
 from analysis.progress import progress, say, stdout
 from analysis.runfolder import kept_folder, open_run_folder
 from analysis.storing import write_atomically, write_csv, write_json, write_parquet
-from analysis.verbs.common import Setup, at_least, one_of, prepare_setup
+from analysis.verbs.common import Setup, at_least, one_of, prepare_setup, told_of
 from analysis.worlds import specs_of
 from sim.ensemble import run_many
 from sim.runner import RunResult, RunSpec
 
-OWN = {"replicates": int, "parameters": str, "hypothesis": (str, type(None))}
+OWN: dict[str, type | tuple[type, ...]] = {
+    "replicates": int, "parameters": str, "hypothesis": (str, type(None)),
+    "data": (str, type(None)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +129,10 @@ def execute(job: Job) -> Path:
     values = np.array([k[4] for k in kept])
     table = compare(job.hypothesis, figures, values, np.zeros(len(figures)))
     write_csv(table, folder.path / "comparison.csv")
-    folder.finish("finished", replicates_finished=len(kept), posterior_changed=job.changed)
+    told = told_of(setup, folder.path)
+    folder.finish(
+        "finished", replicates_finished=len(kept), posterior_changed=job.changed, **told
+    )
     stdout().print(comparison_table(table, len(kept)))
     print(f"results: {folder.path}")
     return folder.path

@@ -11,11 +11,11 @@ from rich.table import Table
 from analysis.hypotheses import targets
 from analysis.observations import contradictions
 from analysis.progress import stdout
-from analysis.verbs.common import Setup, at_least, prepare_setup
+from analysis.verbs.common import Setup, at_least, prepare_setup, show_data
 from sim.entities import Federation
 from sim.plan.world import Plan, draw_plan
 
-OWN = {"replicates": int}
+OWN: dict[str, type | tuple[type, ...]] = {"replicates": int, "data": (str, type(None))}
 S_PER_EVENT = 14.0e-6  # s an event with its plan and ledgers; measured by `make bench`, 2026-11
 BYTES_PER_EVENT = 1500.0  # bytes an event with its logs and tables; measured likewise
 S_PER_INVOCATION = 0.3e-6  # s an invocation, all draws included; measured likewise
@@ -72,6 +72,7 @@ def execute(job: Job) -> None:
             f"(difference {row.difference:,.0f})",
             highlight=False,
         )
+    show_data(setup)
     shown = Table(title=f"Estimated effort of {job.replicates} replicate(s)")
     for name in ("requests", "invocations", "events", "memory", "time on one core"):
         shown.add_column(name, justify="right")

@@ -62,7 +62,7 @@ def test_wheel_holds_the_packages_and_their_data(wheel) -> None:
     for wanted in (
         "conf/run.yaml", "conf/policy/admission/gpu_quota.yaml", "conf/__init__.py",
         "scenarios/imagine/observations.csv", "scenarios/imagine/posterior/draws.parquet",
-        "scenarios/tiny/posterior/made_from.json",
+        "scenarios/tiny/posterior/made_from.json", "analysis/starter/templates/federation.yaml",
     ):
         assert wanted in names
 

@@ -230,3 +230,14 @@ def test_sampling_is_reproducible() -> None:
     batch, *_ = _linear_gaussian()
     first, second = (sample_branch(batch, 40, 11) for _ in range(2))
     assert np.array_equal(first.z, second.z)
+
+
+def test_an_output_that_never_varies_is_emulated_as_such() -> None:
+    """An idle share that is the same in all runs would be nan in the posterior, or warn."""
+    random = np.random.default_rng(0)
+    z = random.standard_normal((80, 3))
+    outputs = np.column_stack([z[:, 0] + 0.1 * random.standard_normal(80), np.zeros(80)])
+    emulator = fit_emulator(z, outputs)
+    assert emulator.predict(z)[:, 1] == pytest.approx(0.0, abs=1e-9)
+    assert np.isfinite(emulator.residual_covariance).all()
+    assert emulator.residual_covariance[1, 1] == pytest.approx(0.0, abs=1e-9)

@@ -293,3 +293,16 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="cannot be read"):
         load_residuals(tmp_path)
+
+
+def test_a_single_site_has_no_walk_beside_that_of_the_total() -> None:
+    """A federation with one site would be as unsure as its total and a site's own walk together."""
+    weights = np.zeros(POINTS)
+    weights[-1] = 1.0
+    none = np.zeros(POINTS)
+    none[0] = 1.0
+    sizes = Sizes(GRID, {**dict.fromkeys(RESOURCES, none), OWN: weights})
+    one = walks(sizes, ["a"], HALF_YEAR, 400, np.random.default_rng(0))
+    two = walks(sizes, ["a", "b"], HALF_YEAR, 400, np.random.default_rng(0))
+    assert np.log(one[:, -1]).std() == pytest.approx(LEAST, rel=0.2)
+    assert np.log(two[:, -1]).std() == pytest.approx(MOST, rel=0.2)
