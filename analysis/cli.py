@@ -83,17 +83,18 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         shared = (_own_federation, _own_scenario, _own_policy, _with_defaults)
         chosen = _own_policies(arguments)
         arguments = [reduce(lambda a, change: change(a), shared, a) for a in arguments] + chosen
-    overrides = [a for a in arguments if not a.startswith("-")]
+    overrides, ready = [a for a in arguments if not a.startswith("-")], None
     if not any(
         a in ("--help", "-h", "--hydra-help", "--info", "-i", "--version")
         or a.startswith(("--cfg", "-c", "--info"))
         for a in arguments
     ):
         for job in _jobs(overrides, multirun=_is_multirun(arguments)):
-            module.prepare(composed(verb, job))
+            config = composed(verb, job)
+            ready = config, module.prepare(config)
         if verb in PLAYING:
             compile_kernel()
-    return _through_hydra(verb, module, arguments)
+    return _through_hydra(verb, module, arguments, None if _is_multirun(arguments) else ready)
 
 
 def _is_multirun(arguments: Sequence[str]) -> bool:
@@ -194,16 +195,22 @@ def composed(verb: str, overrides: list[str]) -> DictConfig:
         GlobalHydra.instance().clear()
 
 
-def _through_hydra(verb: str, module: Any, arguments: list[str]) -> int:
+def _through_hydra(
+    verb: str, module: Any, arguments: list[str], ready: tuple[DictConfig, Any] | None = None
+) -> int:
     """Hand over to Hydra; returns the worst exit code of its jobs, which Hydra drops.
 
-    Each job leaves its code in a file of its own, because launchers may run it in another process.
+    What is `ready` (a configuration and what was prepared from it) is not prepared again. Each job
+    leaves its code in a file of its own, because launchers may run it in another process.
     """
     with TemporaryDirectory(prefix="aiaas-") as codes:
 
         def task(config: DictConfig) -> None:
             stop_if_asked()
-            code = _guarded(lambda: module.execute(module.prepare(config)))
+            known = ready is not None and ready[0] == config
+            code = _guarded(
+                lambda: module.execute(ready[1] if ready and known else module.prepare(config))
+            )
             Path(codes, uuid4().hex).write_text(str(code), encoding="ascii")
 
         before, sys.argv = sys.argv, [f"aiaas {verb}", *arguments]

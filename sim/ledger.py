@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -124,10 +125,8 @@ def active_bursts(plan: Plan, logs: Logs) -> tuple[IntArray, FloatArray, FloatAr
     owner = np.repeat(np.arange(len(logs.deployments)), [len(d.segments) for d in logs.deployments])
     request = np.array([s.request for s in segments])
     first = np.array([s.first for s in segments])
-    start = np.array([s.start_h for s in segments])
-    end = np.array([s.end_h for s in segments])
-    slowdown = np.array([d.slowdown for d in logs.deployments])[owner]
-    done = np.array([s.done_h for s in segments])
+    start, end, done = (column(segments, name) for name in ("start_h", "end_h", "done_h"))
+    slowdown = column(logs.deployments, "slowdown")[owner]
     r = plan.requests
     count = r.burst_count[request] - first
     begin = r.burst_first[request] + first
@@ -203,10 +202,9 @@ class _Accounting:
         case_of_user = [self.cases.index(u.use_case) for u in self.plan.users]
         site = np.array([self.site_of_pool[d.pool] for d in log], dtype=np.int64)
         case = np.array([case_of_user[d.user] for d in log], dtype=np.int64)
-        gpus = np.array([d.gpus for d in log], dtype=np.float64)
-        cores = np.array([d.cores for d in log], dtype=np.float64)
-        start = np.array([d.started_h for d in log], dtype=np.float64)
-        end = np.array([d.released_h for d in log], dtype=np.float64)
+        gpus, cores, start, end = (
+            column(log, name) for name in ("gpus", "cores", "started_h", "released_h")
+        )
         owner, burst_start, burst_end = active_bursts(self.plan, self.logs)
         gpu, cpu = (self._key(site, case, r, ALLOCATED, DEVELOPMENT) for r in (GPU, CPU))
         self._add(start, end, (gpus, gpu), (cores, cpu))
@@ -249,9 +247,10 @@ class _Accounting:
         return log.fate
 
 
+def column(rows: Sequence[object], name: str) -> FloatArray:
+    """Return a field of all entries of a log, shape (n,)."""
+    return np.fromiter(map(attrgetter(name), rows), np.float64, len(rows))
+
+
 def _columns(held: Sequence[Held]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    return (
-        np.array([h.start_h for h in held], dtype=np.float64),
-        np.array([h.end_h for h in held], dtype=np.float64),
-        np.array([h.quantity for h in held], dtype=np.float64),
-    )
+    return column(held, "start_h"), column(held, "end_h"), column(held, "quantity")

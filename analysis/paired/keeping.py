@@ -12,6 +12,7 @@ from analysis.paired.criteria import NAMES
 from analysis.serving_tables import KeepServing
 from sim.engine.logs import QUANTILES, Deployment, Ended, ServedMonth
 from sim.engine.script import length_h
+from sim.ledger import column
 from sim.runner import RunResult
 from sim.serving.kernel.outcome import Outcome
 from sim.ticks import TICKS_PER_H
@@ -123,10 +124,8 @@ def _users(result: RunResult, since_h: float) -> dict[str, FloatArray]:
     log, gone = result.logs.deployments, result.logs.withdrawn
     at = np.array([1 + sites.index(pools[d.pool].site) for d in log], dtype=np.int64)
     gone = [w for w in gone if w.requested_h >= since_h]
-    gpus = np.array([d.gpus for d in log], dtype=np.float64)
-    asked, started, released, lost = (
-        np.array([getattr(d, name) for d in log], dtype=np.float64)
-        for name in ("requested_h", "started_h", "released_h", "lost_h")
+    gpus, asked, started, released, lost = (
+        column(log, name) for name in ("gpus", "requested_h", "started_h", "released_h", "lost_h")
     )
     setup = np.array([d.segments[0].start_h for d in log], dtype=np.float64) - started
     taken = np.array([d.ended is not None and d.ended.by_policy for d in log], dtype=bool)

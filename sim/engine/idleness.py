@@ -10,7 +10,7 @@ from sim.engine.logs import Deployment, Ended
 from sim.engine.script import Script
 from sim.errors import EngineError
 from sim.plan.world import Plan
-from sim.policies.base import IdlePolicy, IdleRelease, IdleView
+from sim.policies.base import IdlePolicy, IdleView
 from sim.timeline import ProjectCalendar
 from sim.units import to_grid_h
 
@@ -84,16 +84,15 @@ class Watch:
                 end_h = at_h + length_h
                 asks = length_h > self.shortest_h and end_h > self.from_h and at_h < until_h
                 if asks and not (computing and (work.request, burst - start) in self.spared):
-                    said = self._asked(deployment, burst, at_h, computing)
-                    if said is not None and at_h + said.after_h < min(end_h, until_h):
-                        why = Ended.WARNED if said.by_user else Ended.IDLE
-                        return Ending(at_h + said.after_h, why, said.setup_h)
+                    ending = self._asked(deployment, burst, computing, at_h)
+                    if ending is not None and ending.at_h < min(end_h, until_h):
+                        return ending
                 at_h = end_h
         return None
 
     def _asked(
-        self, deployment: Deployment, burst: int, at_h: float, computing: bool
-    ) -> IdleRelease | None:
+        self, deployment: Deployment, burst: int, computing: bool, at_h: float
+    ) -> Ending | None:
         column, user = 0 if computing else 1, deployment.user
         said = self.policy.release(
             IdleView(
@@ -120,4 +119,5 @@ class Watch:
                 "finite hours, not negative, or None",
                 tuple(said),
             )
-        return IdleRelease(to_grid_h(said.after_h), said.by_user, to_grid_h(said.setup_h))
+        why = Ended.WARNED if said.by_user else Ended.IDLE
+        return Ending(at_h + to_grid_h(said.after_h), why, to_grid_h(said.setup_h))

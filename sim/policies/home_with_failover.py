@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from sim.policies.base import PoolView, RequestView
+
+_WEIGHT = attrgetter("weight")
 
 
 def home_of(request: RequestView, pools: Sequence[PoolView]) -> int:
     """Return the index of the pool that the plan's own uniform picks by weight."""
-    mark, reached = request.site_draw * sum([pool.weight for pool in pools]), 0.0
+    mark, reached = request.site_draw * sum(map(_WEIGHT, pools)), 0.0
     for index, pool in enumerate(pools):
         reached += pool.weight
         if mark < reached:
