@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
@@ -14,7 +14,6 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from analysis.accounts import rules
-from analysis.accounts.use import Use, use
 from analysis.calibration.priors import Priors, load_priors
 from analysis.hypotheses import Hypotheses, load_hypotheses, reading_later
 from analysis.observations import load_observations
@@ -24,6 +23,9 @@ from sim.config import build_federation
 from sim.entities import Federation
 from sim.errors import ConfigError, DataError
 from sim.timeline import months_of
+
+if TYPE_CHECKING:
+    from analysis.accounts.use import Use
 
 _WORD = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 PARTS = ("federation.yaml", "use_cases.yaml")
@@ -154,6 +156,9 @@ def load_case(
         hypotheses = reading_later(hypotheses, observations, first)
     taken = None
     if data:
+        # pandera takes half a second: only who has data waits for it
+        from analysis.accounts.use import use
+
         taken = use(data, rules_of(folder, federation), federation, observations)
         if records and taken.window:
             expected = "records= or jobs of data=, not both (data.yaml: fits: totals)"
