@@ -70,7 +70,7 @@ def play(experiment: Experiment) -> Rounds:
     """Play until every mean is known well enough, or the most replicates are reached.
 
     Finished worlds are kept on disk and are not played again. Idleness as calibrated is always
-    played, if only in the baseline, to see whether totals stayed.
+    played, if only in the baseline and without clusters, to see whether totals stayed.
     """
     rounds: Rounds = {idle: [] for idle in (*experiment.idle, CALIBRATED)}
     _play_rounds(experiment, range(experiment.replicates), rounds)
@@ -90,7 +90,9 @@ def reached(experiment: Experiment, rounds: Rounds) -> bool:
 def _play_rounds(experiment: Experiment, replicates: range, rounds: Rounds) -> None:
     every = tuple(range(len(experiment.variants)))
     blocks = [
-        Block(idle, k, every if idle in experiment.idle else (experiment.baseline,))
+        Block(idle, k, every)
+        if idle in experiment.idle
+        else Block(idle, k, (experiment.baseline,), serves=False)
         for k in replicates
         for idle in rounds
     ]

@@ -77,9 +77,11 @@ class World:
 
     Args:
         specs: A run each, with the same seed and replicate.
+        serves: Whether clusters are played; who only wants the GPU-h does without them.
     """
 
     specs: tuple[RunSpec, ...]
+    serves: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class PlayWorld:
                 plan = draw_plan(spec.federation, spec.seed, spec.replicate)
                 plans.append((spec.federation, plan))
             serving = (spec.federation, spec.policies.serving, spec.policies.nodes)
-            result = run_on(plan, spec, _known(serving, served))
+            done = _known(serving, served) if world.serves else Logs()
+            result = run_on(plan, spec, done)
             served.append((serving, result.logs))
             kept.append(self.keep(result))
         return kept
@@ -121,11 +124,13 @@ class Block:
         idle: Name of the prior of idleness.
         replicate: From 0.
         variants: Places of the variants that are played.
+        serves: Whether clusters are played.
     """
 
     idle: str
     replicate: int
     variants: tuple[int, ...]
+    serves: bool = True
 
 
 def worlds_of(
@@ -138,7 +143,10 @@ def worlds_of(
     of idleness: worlds that differ in it alone differ in nothing else.
     """
     return [
-        World(_specs(draw, block, variants, idle_share(draw, block.idle, priors, seed), seed))
+        World(
+            _specs(draw, block, variants, idle_share(draw, block.idle, priors, seed), seed),
+            block.serves,
+        )
         for draw in draws
     ]
 
