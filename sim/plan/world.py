@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,27 @@ from sim.plan.requests import Requests, draw_user, requests_of
 from sim.plan.rhythm import work_clock
 from sim.plan.uploads import Uploads, draw_images, draw_uploads
 from sim.rng import Streams
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Once(Generic[T]):
+    """Draws when it is first asked and says the same ever after: variants ask one plan.
+
+    Args:
+        draw: What draws.
+        drawn: What it drew; None until it is asked.
+    """
+
+    draw: Callable[[], T]
+    drawn: T | None = None
+
+    def __call__(self) -> T:
+        """Return what was drawn."""
+        if self.drawn is None:
+            self.drawn = self.draw()
+        return self.drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +116,11 @@ def draw_plan(federation: Federation, seed: int, replicate: int = 0) -> Plan:
         images=images,
         hosted=hosted,
         outages={n: draw_outages(federation, n, streams) for n in federation.pools},
-        idleness=partial(draw_idleness, streams, tuple(paths), requests),
-        keeping=partial(
+        idleness=Once(partial(draw_idleness, streams, tuple(paths), requests)),
+        keeping=Once(partial(
             draw_keeping, streams, tuple(paths), requests, uploads, images, hosted,
             federation.calendar.horizon_h,
-        ),
+        )),
     )  # fmt: skip
 
 
