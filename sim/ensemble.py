@@ -17,8 +17,8 @@ from sim.runner import RunResult, RunSpec, run_once
 
 S = TypeVar("S")
 T = TypeVar("T")
-# bytes; read by glibc when a worker starts: arrays of a run come from memory that the last one left,
-# instead of fresh pages from the system each time (a thirtieth of a run)
+# bytes; read by glibc when a worker starts: arrays of a run come from memory that the last one
+# left, instead of fresh pages from the system each time (a thirtieth of a run)
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**30}
 
 
