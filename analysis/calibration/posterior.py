@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import emcee
 import numpy as np
 from scipy.linalg import cholesky
 from scipy.special import gammaln, logsumexp
@@ -67,6 +66,8 @@ def sample_branch(batch: Batch, steps: int, seed: int) -> Branch:
 
 def _autocorrelation(chains: FloatArray) -> float:
     """Return the longest integrated autocorrelation time, in kept draws; at least 1."""
+    import emcee  # a third of a second, which who only reads a posterior does not wait for
+
     times = emcee.autocorr.integrated_time(chains.transpose(1, 0, 2), quiet=True, tol=0)
     return float(max(np.nanmax(times), 1.0))
 
