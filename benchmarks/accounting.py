@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.accounting import formats
-from analysis.accounting.importing import import_files
-from analysis.accounting.options import checked
-from analysis.accounting.reading import Reading
+from analysis.accounting.importing import import_as
 from benchmarks.measure import Measure, at_least, seconds
 
 ROWS = 400_000  # of each file
@@ -41,11 +38,8 @@ def throughput() -> list[Measure]:
 
 
 def _import(name: str, path: Path, options: dict[str, Any]) -> dict[str, int]:
-    reader = formats.reader_of(name)
     with TemporaryDirectory(prefix="aiaas-bench-") as made:
-        told = checked(reader.OPTIONS, options, name)
-        reading = Reading((path,), told, name, Path(made) / "refused.csv", word=reader.ROW)
-        return import_files(reader, reading, Path(made)).rows
+        return import_as(name, [path], options, Path(made)).rows
 
 
 def _jobs() -> Iterator[tuple[int, int, int, int, int, int]]:

@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.accounting import formats
-from analysis.accounting.importing import import_files
-from analysis.accounting.options import checked
-from analysis.accounting.reading import Reading
+from analysis.accounting.importing import import_as
 from benchmarks.measure import Measure, at_least, seconds
 
 RECORDS = 100_000  # of each file
@@ -39,12 +36,9 @@ def throughput() -> list[Measure]:
 
 
 def _import(name: str, path: Path, options: dict[str, Any]) -> dict[str, int]:
-    reader = formats.reader_of(name)
     with TemporaryDirectory(prefix="aiaas-bench-") as made:
-        told = checked(reader.OPTIONS, options, name)
-        reading = Reading((path,), told, name, Path(made) / "refused.csv", word=reader.ROW)
-        rows = import_files(reader, reading, Path(made)).rows
-        return {key: rows[key] for key in ("read", "refused")}
+        rows = import_as(name, [path], options, Path(made)).rows
+    return {key: rows[key] for key in ("read", "refused")}
 
 
 def _servers() -> dict[str, Any]:

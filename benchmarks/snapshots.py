@@ -8,11 +8,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from analysis.accounting import formats
 from analysis.accounting.exports.snapshots import snapshots_of, write_snapshots
-from analysis.accounting.importing import import_files
-from analysis.accounting.options import checked
-from analysis.accounting.reading import Reading
+from analysis.accounting.importing import import_as
 from analysis.accounting.tables import JOBS, frame_of
 from benchmarks.measure import Measure, at_least, seconds
 
@@ -28,16 +25,9 @@ def throughput() -> list[Measure]:
         write_snapshots(snapshots_of(_jobs(), pd.Timestamp("2025-01-01", tz="UTC")), folder / "in")
         files = tuple(sorted((folder / "in").iterdir()))
         size_mb = sum(path.stat().st_size for path in files) / 1e6
-        spent_s, used = seconds(lambda: _import(files, folder), times=2)
-        assert used == JOBS_A_YEAR, used
+        spent_s, done = seconds(lambda: import_as("ai4_accounting", files, {}, folder), times=2)
+        assert done.rows["used"] == JOBS_A_YEAR, done.rows
     return [at_least("accounting.ai4_accounting", size_mb / spent_s, "MB/s", LEAST_MB_PER_S)]
-
-
-def _import(files: tuple[Path, ...], folder: Path) -> int:
-    reader = formats.reader_of("ai4_accounting")
-    told = checked(reader.OPTIONS, {}, "ai4_accounting")
-    reading = Reading(files, told, "ai4_accounting", folder / "refused.csv", word=reader.ROW)
-    return import_files(reader, reading, folder).rows["used"]
 
 
 def _jobs() -> pd.DataFrame:

@@ -18,6 +18,7 @@ IntArray = NDArray[np.int64]
 GRID_PER_H = 2.0**24  # grid points an hour
 GRID_H = 1.0 / GRID_PER_H  # h
 SECONDS_PER_H = 3600.0  # s/h
+US_PER_H = 3_600_000_000  # microseconds in an hour
 WEEK_H = 168.0
 MONTH_H = 730.5  # mean Gregorian month: 365.25 d / 12
 YEAR_H = 12 * MONTH_H

@@ -9,10 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.accounting import formats
-from analysis.accounting.importing import Imported, import_files
-from analysis.accounting.options import checked
-from analysis.accounting.reading import Reading
+from analysis.accounting.importing import Imported, import_as
 from analysis.accounting.totals import monthly
 
 GOLDEN = Path(__file__).parent / "golden" / "accounting"
@@ -65,10 +62,7 @@ def import_of(name: str, folder: Path, *files: Path | str | bytes, **options: An
     until = options.pop("until", None)
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    reader = formats.reader_of(name)
-    told = checked(reader.OPTIONS, options, name)
-    reading = Reading(tuple(paths), told, name, out / "refused.csv", word=reader.ROW)
     end = None if until is None else pd.Timestamp(until, tz="UTC")
-    done = import_files(reader, reading, out, end)
+    done = import_as(name, paths, options, out, end)
     jobs, aggregates = (pd.read_parquet(out / f"{t}.parquet") for t in ("jobs", "aggregates"))
     return Result(done, jobs, aggregates, pd.read_csv(out / "refused.csv"))

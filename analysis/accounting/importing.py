@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandera.errors import SchemaErrors
 
+from analysis.accounting.formats import reader_of
+from analysis.accounting.options import checked
 from analysis.accounting.reading import Chunk, Places, Reader, Reading
 from analysis.accounting.spool import Spool, frames
 from analysis.accounting.tables import AGGREGATES, JOBS, SCHEMAS, utc
@@ -36,6 +39,21 @@ class Imported:
     until: pd.Timestamp | None
     totals: pd.DataFrame
     states: dict[str, int]
+
+
+def import_as(
+    name: str, files: Sequence[Path], options: Mapping[str, Any], folder: Path,
+    until: pd.Timestamp | None = None,
+) -> Imported:  # fmt: skip
+    """Read files of a format, by its name and what it is told, into an empty folder.
+
+    Raises:
+        ConfigError, DataError: As `formats.reader_of`, `options.checked` and `import_files`.
+    """
+    reader = reader_of(name)
+    told = checked(reader.OPTIONS, options, name)
+    reading = Reading(tuple(files), told, name, folder / "refused.csv", word=reader.ROW)
+    return import_files(reader, reading, folder, until)
 
 
 def import_files(

@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.accounting.tables import utc
-from sim.units import UNIT_OF
+from sim.units import UNIT_OF, US_PER_H
 
-US_PER_H = 3.6e9
 COLUMNS = ("start_utc", "end_utc", "gpus", "cpus")  # what totals need of jobs
 _RATES = {"gpu": "gpus", "cpu": "cpus"}
 

@@ -14,10 +14,9 @@ from analysis.accounts.totals import edge
 from analysis.records.reading import Deployments, Window, cut_to, window_of
 from sim.entities import Federation
 from sim.timeline import ProjectCalendar
-from sim.units import FloatArray
+from sim.units import US_PER_H, FloatArray
 
 COLUMNS = ("kind", "start_utc", "end_utc", "gpus", "gpu_util_frac")
-_US_PER_H = 3.6e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +101,7 @@ def _hours(times: pd.Series, window: Window) -> FloatArray:
     """Return times in h since a window began, nan where there is none."""
     begins = np.datetime64(window.begins.replace(tzinfo=None), "us")
     since = utc(times) - begins
-    hours: NDArray[np.float64] = since.astype(np.int64) / _US_PER_H
+    hours: NDArray[np.float64] = since.astype(np.int64) / US_PER_H
     return np.where(np.isnat(since), np.nan, hours)
 
 

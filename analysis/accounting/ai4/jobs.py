@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from analysis.accounting.ai4.masks import Interval, Mask, left_over
-from analysis.accounting.ai4.watching import HOLDING, US_PER_H, Watch, Watched
+from analysis.accounting.ai4.watching import HOLDING, Watch, Watched
+from sim.units import US_PER_H
 
 FEWEST_MHZ = 100.0  # a cpu_MHz below counts cores; assumed: Nomad's smallest usual share is 100 MHz
 STATE_OF = {

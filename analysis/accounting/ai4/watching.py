@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.accounting.ai4.snapshots import Sighting
+from sim.units import US_PER_H
 
 HOLDING = ("running", "starting", "down")  # statuses of an allocation that goes on
 GAP = 1.5  # a gap is longer than this many usual intervals; assumed
 SOON = 0.5  # snapshots that come earlier than this share of it are irregular; assumed
 RULES = ("last", "middle", "next")
-US_PER_H = 3.6e9
 
 MOVED = "allocations whose start, end or resources changed between snapshots: the latest counts"
 TWICE = "jobs that one snapshot, or two of the same time, show twice: once counts"

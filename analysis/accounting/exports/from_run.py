@@ -16,7 +16,7 @@ from analysis.accounting.tables import JOBS, frame_of
 from sim.engine.logs import Ended
 from sim.ledger import integrate
 from sim.runner import RunResult
-from sim.units import UNIT_OF
+from sim.units import UNIT_OF, US_PER_H
 
 STATE_OF = {
     Ended.PROMPT: "completed", Ended.FORGOTTEN: "completed", Ended.SCRIPT: "completed",
@@ -24,7 +24,6 @@ STATE_OF = {
     Ended.OUTAGE: "failed", Ended.CLOSED: "failed", Ended.HORIZON: "running",
 }  # fmt: skip
 WITHDRAWN = "cancelled"
-_US_PER_H = 3.6e9
 
 
 def begin_of(result: RunResult) -> pd.Timestamp:
@@ -70,7 +69,7 @@ def jobs_of(result: RunResult) -> pd.DataFrame:
 def _utc(hours: object, begin: pd.Timestamp) -> np.ndarray:
     """Return simulated hours as UTC times in whole microseconds; NaT where there are none."""
     h = np.asarray(hours, dtype=np.float64)
-    us = np.rint(np.nan_to_num(h) * _US_PER_H).astype(np.int64)
+    us = np.rint(np.nan_to_num(h) * US_PER_H).astype(np.int64)
     times = np.datetime64(begin.tz_localize(None), "us") + us
     return np.where(np.isnan(h), np.datetime64("NaT"), times)
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.accounting.tables import utc, utc_us
+from sim.units import US_PER_H
 
 MHZ_PER_CORE = 2000  # MHz; assumed, as in the format's own example
 STATUS_OF = {
@@ -24,7 +25,6 @@ STATUS_OF = {
     "preempted": "dead", "unknown": "down", "running": "running", "suspended": "running",
     "pending": "queued",
 }  # fmt: skip
-_US_PER_H = 3_600_000_000
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -53,7 +53,7 @@ def snapshot_times_us(begin_us: int, until_us: int, interval_h: float) -> list[i
     >>> [t // 3_600_000_000 for t in snapshot_times_us(0, 13 * 3_600_000_000, 6.0)]
     [6, 12, 13]
     """
-    step = round(interval_h * _US_PER_H)
+    step = round(interval_h * US_PER_H)
     first = (begin_us // step + 1) * step
     return [*range(first, until_us, step), until_us]
 

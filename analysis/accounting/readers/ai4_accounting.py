@@ -25,6 +25,7 @@ from analysis.accounting.reading import Chunk, Reading
 from analysis.accounting.tables import JOBS, frame_of
 from analysis.accounting.times import localised
 from sim.errors import ConfigError
+from sim.units import US_PER_H
 
 SAYS = (
     "Snapshots of ai4os/ai4-accounting (https://github.com/ai4os/ai4-accounting), JSON files named "
@@ -133,7 +134,7 @@ def _say_before(reading: Reading, watch: Watch) -> None:
     for namespace, times in watch.times.items():
         begin, end = (f"{pd.Timestamp(t, unit='us'):%Y-%m-%d %H:%M:%S}" for t in
                       (times[0], times[-1]))  # fmt: skip
-        usual = watching.usual_interval_us(times) / watching.US_PER_H
+        usual = watching.usual_interval_us(times) / US_PER_H
         usually = f", usually every {usual:.4g} h" if len(times) > 1 else ""
         reading.note(f"Snapshots of {namespace}: {len(times):,}, from {begin} to {end}{usually}")
 

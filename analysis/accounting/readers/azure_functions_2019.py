@@ -32,7 +32,7 @@ SAYS = (
 )
 FIRST_DAY = Option(
     "first_day", "text", "2019-07-15", "-",
-    "date of day d01: 15 July 2019, as the dataset's page says; days are of UTC (assumed)",
+    "date of day d01: 15 July 2019; days are of UTC (both assumed: from memory of its page)",
 )  # fmt: skip
 DAY = Option("day", "number", None, "d", "day (1, 2, …) of a file whose name has no d01, d02, …")
 OPTIONS = (FIRST_DAY, DAY, SITE)

@@ -25,8 +25,8 @@ SAYS = (
 )
 FIRST_DAY = Option(
     "first_day", "text", "2021-01-31", "-",
-    "date on which end_timestamp is 0 s: 31 January 2021, as the dataset's page says; days are of "
-    "UTC (assumed)",
+    "date on which end_timestamp is 0 s: 31 January 2021; days are of UTC (both assumed: from "
+    "memory of its page)",
 )  # fmt: skip
 OPTIONS = (FIRST_DAY, SITE)
 ROW = "line"

@@ -28,6 +28,7 @@ from analysis.accounting.tables import JOBS, KINDS
 from analysis.accounting.times import iso_times
 from analysis.accounting.user_tables import user_table
 from sim.errors import DataError
+from sim.units import US_PER_H
 
 SAYS = (
     "OpenStack: GET /os-simple-tenant-usage?detailed=1&start=…&end=… of Nova "
@@ -59,7 +60,7 @@ GB_PER_MIB = 2**20 / 1e9
 MOST_UPTIME_S = 1.0e10  # assumed
 TOLERANCE_H = 0.01  # by which hours may differ from the times; assumed, covers rounding
 _BOUND = re.compile(rb'"(start|stop)"\s{0,9}:\s{0,9}"([^"\\]{1,40})"')
-_HOUR = np.timedelta64(3_600_000_000, "us")
+_HOUR = np.timedelta64(US_PER_H, "us")
 
 
 def read(reading: Reading) -> Iterator[Chunk]:
