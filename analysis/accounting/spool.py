@@ -157,10 +157,11 @@ def _settle_aggregates(reading: Reading, columns: list[NDArray], keep: NDArray[n
     order = np.lexsort((start, key))
     a, b = order[:-1], order[1:]
     crowded = np.unique(key[a][(key[a] == key[b]) & (start[b] < end[a])])
+    first, after = (np.searchsorted(key[order], crowded, side) for side in ("left", "right"))
     same, refused, with_ = [], [], {}
-    for one in crowded:
+    for low, high in zip(first, after, strict=True):
         taken: list[tuple[int, int, int]] = []  # disjoint, in order of time: start, end, row
-        for row in np.flatnonzero(key == one):
+        for row in np.sort(order[low:high]):
             span = (int(start[row].astype(np.int64)), int(end[row].astype(np.int64)), int(row))
             at = bisect.bisect_left(taken, span)
             near = [t for t in taken[max(at - 1, 0) : at + 1] if t[0] < span[1] and span[0] < t[1]]

@@ -7,11 +7,13 @@ ten thousand times; without it a few dozen, for time.
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +31,11 @@ ABSURD = (
     b"-1", b"1e300", b"-1e300", b"nan", b"inf", b"9999-12-31T23:59:59", b"0001-01-01", b"", b"\x00",
     b"=cmd()", b"\xff\xfe", b'"', b"99999999999999999999", b"1.234,5", b"null", b"[]", b"{}",
     b"\xef\xbb\xbf", b"\r", b"\n", b"None", b"true", b"a" * 2000, "é".encode("latin-1"), b"0",
+)  # fmt: skip
+ABSURD_VALUES = (
+    None, True, -1, 0, 1e300, -0.5, float("nan"), float("inf"), 10**30, "", "nan", "=cmd()", "\x00",
+    "\ud800", "a" * 2000, "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2026-02-30", [], {},
+    [[]], {"": {}}, ["a", 1, None],
 )  # fmt: skip
 Change = Callable[[bytes, random.Random], bytes]
 
@@ -90,13 +97,51 @@ def _number_replaced(data: bytes, chance: random.Random) -> bytes:
     return data[:at] + chance.choice(ABSURD) + data[end:]
 
 
+def _cell_replaced(data: bytes, chance: random.Random) -> bytes:
+    """Put something absurd in the place of one cell, so that its line stays one."""
+    sign = max((b"|", b",", b";", b" ", b":"), key=data.count)
+    lines = data.split(b"\n")
+    at = chance.randrange(len(lines))
+    cells = lines[at].split(sign)
+    cells[chance.randrange(len(cells))] = chance.choice(ABSURD)
+    lines[at] = sign.join(cells)
+    return b"\n".join(lines)
+
+
+def _value_replaced(data: bytes, chance: random.Random) -> bytes:
+    """Replace, leave out or repeat one value of a JSON, so that it stays one; else one cell."""
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError):
+        return _cell_replaced(data, chance)
+    places: list[tuple[Any, Any]] = []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        keys = node if isinstance(node, dict) else range(len(node) if isinstance(node, list) else 0)
+        places += [(node, key) for key in keys]
+        waiting += [node[key] for key in keys]
+    if not places:
+        return data
+    node, key = chance.choice(places)
+    change = chance.randrange(6)
+    if change == 0:
+        del node[key]
+    elif change == 1 and isinstance(node, list):
+        node.insert(key, node[key])
+    else:
+        node[key] = chance.choice(ABSURD_VALUES)
+    return json.dumps(tree).encode()
+
+
 def _packed(data: bytes, _: random.Random) -> bytes:
     return gzip.compress(data)
 
 
 CHANGES = (
     _flipped, _cut, _beheaded, _line_twice, _line_moved, _columns_swapped, _absurd,
-    _number_replaced, _number_replaced, _packed,
+    _number_replaced, _number_replaced, _cell_replaced, _value_replaced, _value_replaced,
+    _value_replaced, _packed,
 )  # fmt: skip
 
 
@@ -114,9 +159,7 @@ def _imported(name: str, path: Path, data: bytes) -> Result | DataError:
 
 
 @pytest.mark.parametrize(("name", "path"), goldens(), ids=lambda v: getattr(v, "name", v))
-@settings(
-    max_examples=EXAMPLES, deadline=SLOWEST_MS, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=EXAMPLES, deadline=SLOWEST_MS, suppress_health_check=[HealthCheck.too_slow])
 @given(changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4),
        seed=st.integers(0, 2**32))  # fmt: skip
 def test_mangled_files(name: str, path: Path, changes: list[Change], seed: int) -> None:
@@ -128,6 +171,7 @@ def test_mangled_files(name: str, path: Path, changes: list[Change], seed: int) 
     with TemporaryDirectory() as folder:
         result = _imported(name, Path(folder, path.name), data)
         if isinstance(result, DataError):
+            assert path.name in result.where
             assert result.what
             assert result.expected
             assert "\n" not in str(result)
