@@ -7,6 +7,8 @@ ends with exit code 2 and one line.
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -43,6 +45,7 @@ VERBS = {
     "export": "write a simulated run as ai4-accounting snapshots and as SWF",
     "init": "write the folder of a new federation (NAME), also from data= of an import",
 }
+KEEPING = ("run", "calibrate", "project", "compare")  # go on from what was finished
 PLAYING = ("run", "calibrate", "project", "compare", "export")  # clusters of serving
 USAGE = (
     "usage: aiaas VERB [key=value …] [-m]\n\n"
@@ -52,18 +55,33 @@ USAGE = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a verb; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(USAGE)
-        return 0 if arguments else 2
+    """Run a verb; returns the exit code.
+
+    0 done, 2 bad input, 130 interrupted, 141 nobody reads what is printed (`aiaas … | head`).
+    """
     try:
-        return _run_verb(arguments[0], list(arguments[1:]))
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(USAGE)
+            code = 0 if arguments else 2
+        else:
+            code = _run_verb(arguments[0], list(arguments[1:]))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _unread()
     except AiaasError as error:
         say(f"aiaas: {error}")
         return 2
     except KeyboardInterrupt:
-        say("aiaas: interrupted; what was finished is kept, the same command goes on from there")
+        kept = "what was finished is kept, the same command goes on from there"
+        say(f"aiaas: interrupted; {kept if arguments[0] in KEEPING else 'nothing was finished'}")
         return 130
+
+
+def _unread() -> int:
+    """Print nothing any more, because whoever read it has gone; returns the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def _run_verb(verb: str, arguments: list[str]) -> int:
@@ -227,4 +245,6 @@ def _guarded(work: Callable[[], Any]) -> int:
     except AiaasError as error:
         say(f"aiaas: {error}")
         return 2
+    except BrokenPipeError:
+        return _unread()
     return 0

@@ -22,10 +22,18 @@ STDERR = Console(stderr=True)
 WIDE = 120  # columns of tables that go to a file or a pipe
 
 
+class Results(Console):
+    """A console whose reader may go away (`| head`), which is for the command line to handle."""
+
+    def on_broken_pipe(self) -> None:
+        """Hand the error on; rich would exit with code 1."""
+        raise BrokenPipeError
+
+
 def stdout() -> Console:
     """Return a console for results: as wide as the terminal, or `WIDE` columns without one."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+    console = Results()
+    return console if console.is_terminal else Results(width=WIDE)
 
 
 @contextmanager

@@ -36,8 +36,17 @@ def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g"
     write_atomically(path, lambda p: safe.to_csv(p, index=False, float_format=float_format))
 
 
+def writable(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: what it cannot, such as half a surrogate pair, is a ?.
+
+    >>> writable("caf\u00e9 \udcff")
+    'café ?'
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def inert(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula.
+    """Put an apostrophe before what a spreadsheet would take for a formula; all is `writable`.
 
     That is a text of several characters that begins with = + - @, a tab or a line break, and is no
     number.
@@ -45,6 +54,7 @@ def inert(text: str) -> str:
     >>> inert("=cmd()"), inert("-"), inert("-1.5"), inert("IFCA-CSIC")
     ("'=cmd()", '-', '-1.5', 'IFCA-CSIC')
     """
+    text = writable(text)
     if len(text) < 2 or text[0] not in "=+-@\t\r\n" or _NUMBER.fullmatch(text):
         return text.replace("\r", " ")  # which would begin a row
     return "'" + text.replace("\r", " ")

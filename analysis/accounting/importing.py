@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from analysis.accounting.spool import Spool, frames
 from analysis.accounting.tables import AGGREGATES, JOBS, SCHEMAS, utc
 from analysis.accounting.totals import COLUMNS, monthly
 from sim.errors import DataError, EngineError
+
+_TIMES = ("submit_utc", "start_utc", "end_utc")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +76,13 @@ def import_files(
     """
     keys = {JOBS: getattr(reader, "JOB_KEY", None)}
     spools = {t: Spool(t, folder / f"{t}.parquet", keys.get(t)) for t in SCHEMAS}
-    states: dict[str, int] = {}
     try:
         for chunk in reader.read(reading):
             fine = _validated(reading, chunk)
             if len(fine.frame):
                 spools[fine.table].add(fine.frame, _places(reading, fine))
-                if fine.table == JOBS:
-                    _look(reading, fine.frame, states)
+                for name in _TIMES if fine.table == JOBS else ():
+                    reading.saw(utc(fine.frame[name]))
             advance(len(chunk.line))
         _refuse_useless(reading)
         used = {table: spool.settle(reading) for table, spool in spools.items()}
@@ -90,9 +91,10 @@ def import_files(
             spool.close()
         reading.close()
     until = until or reading.until_utc or reading.seen_utc
+    states: dict[str, int] = {}
     return Imported(
         reading, _rows(reading, used), {t: len(places) for t, places in used.items()}, until,
-        _totals(folder, until), states,
+        _totals(folder, until, states), states,
     )  # fmt: skip
 
 
@@ -139,18 +141,18 @@ def _told(frame: pd.DataFrame, name: str, check: str, at: np.ndarray) -> list[st
     return [f"{a}, {b}" for a, b in zip(texts, frame[other[0]].iloc[at].astype(str), strict=True)]
 
 
-def _look(reading: Reading, jobs: pd.DataFrame, states: dict[str, int]) -> None:
-    """Remember the latest time, and count jobs that a reader of the report should know of."""
-    for name in ("submit_utc", "start_utc", "end_utc"):
-        reading.saw(utc(jobs[name]))
-    placed, ended = jobs["start_utc"].notna(), jobs["end_utc"].notna()
-    for word, which in {
-        "never placed": ~placed,
-        "still running": placed & ~ended,
-        "of no duration": placed & (jobs["end_utc"] == jobs["start_utc"]),
-        "started before they were submitted": jobs["start_utc"] < jobs["submit_utc"],
-    }.items():
-        states[word] = states.get(word, 0) + int(which.sum())
+def _looked_at(jobs: Iterable[pd.DataFrame], states: dict[str, int]) -> Iterator[pd.DataFrame]:
+    """Pass jobs on, counting those that a reader of the report should know of."""
+    for frame in jobs:
+        placed, ended = frame["start_utc"].notna(), frame["end_utc"].notna()
+        for word, which in {
+            "never placed": ~placed,
+            "still running": placed & ~ended,
+            "of no duration": placed & (frame["end_utc"] == frame["start_utc"]),
+            "started before they were submitted": frame["start_utc"] < frame["submit_utc"],
+        }.items():
+            states[word] = states.get(word, 0) + int(which.sum())
+        yield frame
 
 
 def _refuse_useless(reading: Reading) -> None:
@@ -213,10 +215,11 @@ def _among(places: Places, others: Places) -> np.ndarray:
     return others[np.minimum(np.searchsorted(others, places), len(others) - 1)] == places
 
 
-def _totals(folder: Path, until: pd.Timestamp | None) -> pd.DataFrame:
-    """Return totals by month, from the files that were written."""
+def _totals(folder: Path, until: pd.Timestamp | None, states: dict[str, int]) -> pd.DataFrame:
+    """Return totals by month, from the files that were written; counts jobs in `states`."""
     names = ["month", "table", "resource", "ledger", "unit"]
-    jobs = monthly(frames(folder / f"{JOBS}.parquet", list(COLUMNS)), until)
+    written = frames(folder / f"{JOBS}.parquet", ["submit_utc", *COLUMNS])
+    jobs = monthly(_looked_at(written, states), until)
     parts = [jobs.assign(table=JOBS, ledger="allocated")[[*names, "quantity"]]]
     for frame in frames(folder / f"{AGGREGATES}.parquet", ["period_start", *names[2:], "quantity"]):
         month = utc(frame["period_start"]).astype("M8[M]").astype(np.int64)

@@ -27,7 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.accounting.options import Option
-from analysis.storing import inert
+from analysis.storing import inert, writable
 from sim.errors import DataError
 
 FIRST = 10  # refusals that a report shows
@@ -141,7 +141,7 @@ class Reading:
 
     def source(self, path: Path) -> str:
         """Return what the column `source` says of rows of a file."""
-        return f"{self.format_name}:{path.name}"[:SHOWN]
+        return writable(f"{self.format_name}:{path.name}"[:SHOWN])
 
     def sources(self, places: Places) -> list[str]:
         """Return the column `source` of rows of several files."""

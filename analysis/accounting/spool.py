@@ -28,6 +28,8 @@ _KEYS = {
 }
 SAME = "the same row once more"
 REPLACED = "replaced by a row of the same site, job and start that ended, or came later"
+PLACED = "a waiting job that another row of the same site, job and submit time shows placed"
+_WAITING = ["site", "job_id", "submit_utc"]  # what Slurm's own database tells jobs apart by
 
 
 def arrow_schema(table: str) -> pa.Schema:
@@ -56,6 +58,8 @@ class Spool:
         self._writer = pq.ParquetWriter(path, self._schema)
         self._waiting: list[pa.Table] = []
         self._kept: list[tuple[NDArray, ...]] = []
+        self._rows = 0
+        self._queue: list[tuple[NDArray[np.int64], NDArray[np.uint64]]] = []  # which rows wait
 
     def add(self, frame: pd.DataFrame, places: Places) -> None:
         """Take over rows."""
@@ -66,6 +70,11 @@ class Spool:
         content = _hashes(frame.drop(columns="source"))
         if self.table == JOBS:
             self._kept.append((places, key, content, frame["end_utc"].notna().to_numpy()))
+            waits = ((frame["state"] == "pending") & frame["start_utc"].isna()).to_numpy(bool)
+            if waits.any():
+                row = self._rows + np.flatnonzero(waits)
+                self._queue.append((row, _hashes(frame.loc[waits, _WAITING])))
+            self._rows += len(frame)
         else:
             span = (utc(frame[name]) for name in ("period_start", "period_end"))
             self._kept.append((places, key, content, *span))
@@ -86,7 +95,8 @@ class Spool:
 
         The same row twice is merged. Of jobs with the same site, identifier and start that differ,
         one that ended wins over one that had not, and of several the last, in the order of files
-        and lines. An aggregate that overlaps an earlier one of the same site, project, resource
+        and lines; a row of when a job still waited counts in that of when it had started. An
+        aggregate that overlaps an earlier one of the same site, project, resource
         and ledger is refused.
         """
         self.close()
@@ -101,11 +111,25 @@ class Spool:
         keep = np.ones(len(places), dtype=bool)
         if self.table == JOBS:
             _settle_jobs(reading, columns, keep)
+            self._settle_queue(reading, places, keep)
         else:
             _settle_aggregates(reading, columns, keep)
         if not keep.all():
             self._rewrite(keep)
         return places[keep]
+
+    def _settle_queue(self, reading: Reading, places: Places, keep: NDArray[np.bool_]) -> None:
+        """Merge rows that show a job waiting which another row shows placed."""
+        if not self._queue:
+            return
+        rows, keys = (np.concatenate(column) for column in zip(*self._queue, strict=True))
+        placed = np.zeros(len(rows), dtype=bool)
+        for frame in frames(self.path, [*_WAITING, "start_utc"]):
+            started = frame.loc[frame["start_utc"].notna(), _WAITING]
+            placed |= np.isin(keys, _hashes(started))
+        gone = rows[placed & keep[rows]]
+        keep[gone] = False
+        _merge(reading, places[gone], PLACED)
 
     def _rewrite(self, keep: NDArray[np.bool_]) -> None:
         """Leave out rows that do not stay."""

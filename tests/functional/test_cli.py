@@ -185,6 +185,29 @@ def test_two_runs_at_once_have_two_folders(here) -> None:
     assert len(list((here / "outputs" / "run").iterdir())) == 2
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["import"], ["validate", "federation=tiny"]])
+def test_nobody_reads_on(here, arguments: list[str]) -> None:
+    """`aiaas … | head -1` would end in a traceback."""
+    process = _start(here, *arguments)
+    process.stdout.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+def test_what_is_not_kept_does_not_go_on(here, monkeypatch, capsys) -> None:
+    """An interrupted import would promise that the same command goes on."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("analysis.accounting.importing._validated", interrupted)
+    (here / "jobs.csv").write_text("job_id,start_utc\na,2026-09-01\n")
+    assert run(["import", "tidy", "jobs.csv"]) == 130
+    assert capsys.readouterr().err == "aiaas: interrupted; nothing was finished\n"
+    assert [p.name for p in here.iterdir()] == ["jobs.csv"]
+
+
 @pytest.mark.slow
 def test_interrupted_calibration_goes_on(here) -> None:
     """Ctrl-C would lose finished runs of a design, or not say how to go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,15 @@ def test_names_stay_names(here) -> None:
     assert "<script>" not in report
     shown = [line for line in report.splitlines() if line.startswith("| =a.csv | 1")]
     assert {line.replace("\\|", "").count("|") for line in shown} == {7}
+
+
+def test_a_file_name_that_is_no_text(here, capsys) -> None:
+    """A name of bytes that are no UTF-8 would end in a traceback, with nothing imported."""
+    (here / os.fsdecode(b"jobs\xff.csv")).write_text(HEADER + "a,u,yesterday,,1\n" + FINE)
+    assert run(["import", "tidy", str(here / os.fsdecode(b"jobs\xff.csv"))]) == 0
+    folder = _folder(here)
+    assert set(pd.read_parquet(folder / "jobs.parquet")["source"]) == {"tidy:jobs?.csv"}
+    assert "jobs?.csv,2,start_utc" in (folder / "refused.csv").read_text(encoding="utf-8")
 
 
 def test_columns_and_options_stay_names(here, capsys) -> None:

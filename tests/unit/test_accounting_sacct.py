@@ -219,6 +219,20 @@ def test_requeued_and_repeated_jobs(tmp_path) -> None:
     assert sorted(result.done.reading.merged_why.values()) == [1, 2]
 
 
+def test_a_job_that_waited_in_an_earlier_export(tmp_path) -> None:
+    """A job would be there twice: as it waited last month, and as it ran this month."""
+    waits = [_row(n, "PENDING", "Unknown", "Unknown", 0) for n in "123"]
+    later = _row("2").replace("T09:00:00", "T09:30:00", 1)  # submitted again: another job
+    now = [_row("1"), later, _row("3", "RUNNING", end="Unknown", elapsed=60)]
+    for rows in ([*waits, *now], [*now, *waits]):
+        result = _read(tmp_path, *rows)
+        assert result.done.rows == {"read": 6, "used": 4, "refused": 0, "merged": 2}
+        assert sorted(result.jobs["job_id"]) == ["1", "2", "2", "3"]
+        assert result.done.states["never placed"] == 1
+        assert result.done.states["still running"] == 1
+        assert "waiting job" in " ".join(result.done.reading.merged_why)
+
+
 def test_durations_of_nothing_and_less(tmp_path) -> None:
     """A job that ends before it starts would be subtracted, or one of no duration go unsaid."""
     rows = [
