@@ -37,7 +37,7 @@ def jobs_of(accounts: Accounts, names: dict[str, str]) -> pd.DataFrame:
     jobs: pd.DataFrame = table.to_pandas()
     jobs = jobs[jobs["start_utc"].notna()].reset_index(drop=True)
     start = jobs.pop("start_utc").dt.tz_convert(None)
-    until = accounts.until.tz_convert(None) if accounts.until is not None else None
+    until = pd.NaT if accounts.until is None else accounts.until.tz_convert(None)
     end = jobs.pop("end_utc").dt.tz_convert(None).fillna(until)
     jobs["start"], jobs["end"] = start, np.maximum(end, start)
     jobs["held_h"] = (jobs["end"] - jobs["start"]) / pd.Timedelta(hours=1)

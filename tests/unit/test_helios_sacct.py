@@ -50,7 +50,7 @@ def test_all_jobs_are_imported_with_their_hours(tmp_path) -> None:
     for month, quantity in zip(total["month"], total["quantity"], strict=True):
         first = pd.Timestamp(f"{month}-01")
         last = first + pd.offsets.MonthBegin(1)
-        inside = np.minimum(end, last) - np.maximum(start, first)
+        inside = end.clip(upper=last) - start.clip(lower=first)
         hours = np.maximum(inside / pd.Timedelta(hours=1), 0.0) * raw["gpu_count"]
         assert quantity == pytest.approx(hours.sum(), rel=1e-12), month
     assert set(jobs["site"]) == {"Venus"}

@@ -97,7 +97,8 @@ def test_every_figure_is_drawn_from_the_table_beside_it(drawn) -> None:
         path, _ = drawn[name]
         assert path.stat().st_size > 10_000
         beside = pd.read_csv(path.with_suffix(".csv"))
-        wanted = table(small.tables()).replace("", np.nan)
+        wanted = table(small.tables())
+        wanted = wanted.where(wanted != "", np.nan)
         assert len(wanted)
         pd.testing.assert_frame_equal(beside, wanted, check_dtype=False, rtol=1e-12)
 
