@@ -196,6 +196,11 @@ def idle_sentences(posterior: Posterior, names: Sequence[str]) -> list[str]:
     if "prior" not in found.index:
         return []
     before = found.loc["prior"]
+    if not before["p95"] > 0.0:
+        return [
+            f"No GPU hours of {before['period']} are idle by assumption, before any figure: all "
+            "work computes as long as it is held. These totals say nothing about idle GPUs."
+        ]
 
     def shown(row: pd.Series) -> str:
         return f"{percent(row['p50'])} [{percent(row['p05'])} - {percent(row['p95'])}]"

@@ -90,6 +90,7 @@ def test_suspended_machines(option: str, hours: float, tmp_path) -> None:
         ({"Status": "started"}, "running", False),
         ({"Status": "completed", "EndTime": None}, "suspended", False),
         ({"Status": "suspended", "EndTime": "None"}, "suspended", False),
+        ({"Status": "stopped", "EndTime": "NULL"}, "suspended", False),
         ({"Status": "Error", "EndTime": 0}, "failed", False),
         ({"Status": "error"}, "failed", True),
         ({"Status": "unknown"}, "unknown", True),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from analysis.calibration.shipped import Posterior, read_posterior
-from analysis.certainty import words
+from analysis.certainty import idle_sentences, words
 from analysis.federations import packaged
 from analysis.uncertainty_figure import draw_shares
 
@@ -55,6 +56,14 @@ def test_words_come_from_the_tables(posterior) -> None:
     assert "`hold_time` (-10 % to +15 %)" in changes
     assert "gap_length" not in changes
     assert "request_rate" not in changes
+
+
+def test_nothing_is_idle_by_assumption(posterior) -> None:
+    """A federation of batch jobs would be told that releasing idle GPUs saves something."""
+    nothing = posterior.idle.assign(p05=0.0, p50=0.0, p95=0.0)
+    (said,) = idle_sentences(replace(posterior, idle=nothing), ["stated"])
+    assert "idle by assumption" in said
+    assert "save" not in said
 
 
 def test_an_idle_share_that_was_learnt_is_not_called_unknown(posterior) -> None:

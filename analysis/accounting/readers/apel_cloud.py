@@ -46,8 +46,10 @@ KEYS = (
     "StartTime", "EndTime", "SuspendDuration", "WallDuration", "CpuDuration", "CpuCount", "Memory",
     "CloudComputeService", "CloudType", "MachineName", "ImageId", "Disk", "PublicIPCount",
 )  # fmt: skip
-STATE_OF = {"started": "running", "completed": "completed", "suspended": "suspended",
-            "paused": "suspended", "error": "failed", "unknown": "unknown"}  # fmt: skip
+STATE_OF = {  # of the format; words that cASO has besides, and what they mean, are assumed
+    "started": "running", "completed": "completed", "suspended": "suspended",
+    "paused": "suspended", "stopped": "suspended", "error": "failed", "unknown": "unknown",
+}  # fmt: skip
 GB_PER_MIB = 2**20 / 1e9
 TOLERANCE_S = 60.0  # by which WallDuration may exceed the time from start to end; assumed
 MOST_S = 1.0e10  # of any duration; assumed

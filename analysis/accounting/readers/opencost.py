@@ -7,7 +7,8 @@ so provisioned. Three names are no namespace:
 - `__idle__`: of the nodes, what nobody held. Provisioned, in windows that have it, is what all
   hold together and `__idle__`; it is of the empty project, which stands for all.
 - `__unmounted__`: volumes that no pod mounts: provisioned like any other.
-- `__unallocated__`: pods without what is aggregated by, such as a label: they hold what they hold.
+- `__unallocated__`: pods without what is aggregated by, such as a label: they hold what they hold
+  (assumed: its documentation was not at hand).
 """
 
 from __future__ import annotations
