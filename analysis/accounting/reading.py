@@ -98,6 +98,7 @@ class Reading:
             no use; a reader says so.
         until_utc: Up to when running jobs are counted; None: the latest moment that was seen. For
             readers that know better.
+        lacking: Spans of days that are known to lack something, such as `2024-11-13..2025-05-22`.
     """
 
     files: Sequence[Path]
@@ -116,6 +117,7 @@ class Reading:
     repeated: int = 0
     one_set: bool = False
     until_utc: pd.Timestamp | None = None
+    lacking: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin the file of refused rows."""

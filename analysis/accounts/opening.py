@@ -46,9 +46,11 @@ class Accounts:
     gaps: tuple[tuple[pd.Timestamp, pd.Timestamp], ...] = ()
 
     def gap(self, first: pd.Timestamp, last: pd.Timestamp) -> str:
-        """Return the gaps that a span of time touches in words; nothing if there are none."""
+        """Say which gaps a span of time touches; nothing if there are none."""
         met = [(a, b - pd.Timedelta(days=1)) for a, b in self.gaps if a < last and first < b]
-        return ", ".join(f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in met)
+        days = ", ".join(f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in met)
+        said = f"the data lack something ({days}, gaps in data.yaml or masks of the import)"
+        return said if met else ""
 
     def cover(self, first: pd.Timestamp, last: pd.Timestamp) -> bool:
         """Return whether jobs are known from one moment to another."""
@@ -116,7 +118,8 @@ def open_accounts(folder: Path, rules: Rules) -> Accounts:
         begins, ends = (pd.Timestamp(day, tz="UTC") for day in days)
         ends += pd.Timedelta(days=1)
     options = manifest.get("options") or {}
-    gaps = gaps_of(rules.gaps)
+    lacking = manifest.get("lacking") or () if rules.masked == "left_out" else ()
+    gaps = gaps_of([*rules.gaps, *lacking])
     return Accounts(folder, options, rows, begins, ends, until, days is not None, gaps)
 
 

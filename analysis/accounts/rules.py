@@ -29,6 +29,8 @@ class Rules:
             None: from the day of the first start to that of the last moment they know (assumed).
         gaps: Spans of days in which the data lack something that is known to be missing (tools that
             were not tracked, masked jobs), written like `covers`: months they touch do not count.
+        masked: Whether periods that masks of the import touch (`map=` of ai4-accounting) are such
+            gaps, too, or are fitted all the same.
         window: Project months whose jobs are fitted as records, such as `M1-M6`; None: all reported
             months that the jobs cover.
         shortest_min: Jobs shorter than this are no records, min; simulated ones neither.
@@ -38,6 +40,7 @@ class Rules:
 
     covers: str | None = None
     gaps: tuple[str, ...] = ()
+    masked: Literal["left_out", "fitted"] = "left_out"
     window: str | None = None
     shortest_min: Annotated[int, Ge(0)] = 0
     fits: Literal["all", "totals", "records"] = "all"

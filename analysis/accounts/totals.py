@@ -99,7 +99,7 @@ def _uncovered(accounts: Accounts, calendar: ProjectCalendar, period: str) -> st
     if accounts.cover(first, last):
         return ""
     if gap := accounts.gap(first, last):
-        return f"the data lack something ({gap}, gaps in data.yaml)"
+        return gap
     return f"a part of the period only: the jobs cover {accounts.covered()}"
 
 
@@ -135,8 +135,7 @@ def _by_period(
             one = replace(base, period=period)
             one = _of_period(one, rows[touches], first, last)
             gap = accounts.gap(first, last)
-            why = f"the data lack something ({gap}, gaps in data.yaml)" if gap else one.left_out
-            found.append(replace(one, left_out=why))
+            found.append(replace(one, left_out=gap or one.left_out))
     if not counted.all():
         why = f"before {calendar.start} or after M{calendar.months}"
         quantity = float(rows.loc[~counted, "quantity"].sum())

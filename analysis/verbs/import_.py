@@ -148,6 +148,7 @@ def execute(job: Job) -> Path:
     folder.finish(
         "finished", rows=done.rows, tables=done.tables, options=job.options,
         until_utc=done.until.isoformat() if done.until is not None else None,
+        lacking=reading.lacking,
     )  # fmt: skip
     stdout().print(shown(done))
     print(f"results: {folder.path}")

@@ -211,6 +211,7 @@ def test_masks_leave_hours_out(tmp_path) -> None:
     assert result.done.rows == {"read": 3, "used": 2, "refused": 0, "merged": 1}
     # tool: 2 h of 1 and 1 h of 2; again: what is left of 05:00 to 07:00 of 1
     assert "Mask tool (*CVAT*) left out 3 job-hours, 6 GPU-h and 12 CPU-h" in result.said
+    assert result.done.reading.lacking == ["2024-09-02..2024-09-02"] * 2
     assert "Mask again (mod*) left out 1 job-hours, 2 GPU-h and 4 CPU-h" in result.said
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +119,17 @@ def test_months_with_a_known_gap_do_not_count(quarterly, tmp_path) -> None:
     assert covered_months(accounts, quarterly.calendar, 9) == range(1, 6)
     found = _totals(import_folder(tmp_path / "a", None, rows), quarterly, rules)
     assert [p for (_, p), t in found.items() if t.left_out] == ["M4-M6"]
+
+
+def test_months_that_masks_of_the_import_touch(quarterly, tmp_path) -> None:
+    """Months without a tool that was masked would be fitted unless somebody states it again."""
+    folder = import_folder(tmp_path / "d", {**MONTHLY, "end_utc": times("2024-10-01")})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["lacking"] = ["2024-07-01..2024-07-02"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for masked, left in (("left_out", ["M7-M9"]), ("fitted", [])):
+        found = _totals(folder, quarterly, Rules(masked=masked))
+        assert [p for (r, p), t in found.items() if r == "gpu" and t.left_out] == left
 
 
 def _case(tmp_path: Path, federation, jobs=None, aggregates=None, rules: str = ""):

@@ -31,6 +31,12 @@ class Mask:
     from_us: int
     until_us: int
 
+    @property
+    def days(self) -> str:
+        """The days it touches, UTC, such as `2024-11-13..2025-05-22`."""
+        first, last = np.array([self.from_us, self.until_us - 1], dtype="M8[us]").astype("M8[D]")
+        return f"{first}..{last}"
+
     def fits(self, called: tuple[str, ...]) -> bool:
         """Return whether a job with this title, name and image is meant."""
         return any(_compiled(self.pattern).fullmatch(text.lower()) for text in called)

@@ -64,6 +64,7 @@ def read(reading: Reading) -> Iterator[Chunk]:
     if not options["mhz_per_core"] > 0.0:
         raise ConfigError("too small", "mhz_per_core", "above 0", options["mhz_per_core"])
     masks = masks_of(options["map"])
+    reading.lacking = [mask.days for mask in masks]
     reading.one_set = True
     watch, sightings, good = Watch(), Sightings(), 0
     for snapshot in snapshots(tuple(reading.files), options["file_time_zone"]):
