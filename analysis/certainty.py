@@ -16,7 +16,7 @@ from analysis.federations import Case
 from analysis.projection import Ensemble
 from analysis.quantities import Quantity, quantities
 from analysis.sensitivity import ALONE, posterior_marginals, sobol, tornado
-from analysis.wording import percent, resource_word
+from analysis.wording import percent, period_word, resource_word
 from sim.units import RESOURCES, FloatArray
 
 SOBOL_POWER = 10  # 2**power base points
@@ -196,10 +196,11 @@ def idle_sentences(posterior: Posterior, names: Sequence[str]) -> list[str]:
     if "prior" not in found.index:
         return []
     before = found.loc["prior"]
+    period = period_word(str(before["period"]))
     if not before["p95"] > 0.0:
         return [
-            f"No GPU hours of {before['period']} are idle by assumption, before any figure: all "
-            "work computes as long as it is held. These totals say nothing about idle GPUs."
+            f"No GPU hours of {period} are idle by assumption, before any figure: all work "
+            "computes as long as it is held. These totals say nothing about idle GPUs."
         ]
 
     def shown(row: pd.Series) -> str:
@@ -211,8 +212,8 @@ def idle_sentences(posterior: Posterior, names: Sequence[str]) -> list[str]:
     says = "say nothing about" if shrunk < TAUGHT else "say something about"
     each = ", ".join(f"{shown(found.loc[n])} under `{n}`" for n in names if n in found.index)
     return [
-        f"Totals {says} how much of the GPU hours held in {before['period']} were idle: the prior "
-        f"says {shown(before)}, the posterior {each}. What auto-release would save rests on it."
+        f"Totals {says} how much of the GPU hours held in {period} were idle: the prior says "
+        f"{shown(before)}, the posterior {each}. What auto-release would save rests on it."
     ]
 
 

@@ -8,11 +8,19 @@ import pandas as pd
 
 from analysis.frames import by_time, headline_period, hypotheses_of, require, span
 from analysis.installations import installation_rows
-from analysis.wording import length_word, percent, resource_word, thousands, under
+from analysis.wording import (
+    length_word,
+    percent,
+    period_word,
+    resource_word,
+    thousands,
+    under,
+)
 
 YEAR_TABLE = "previous_in_cumulative_table"
 YEAR_SITES = "previous_in_site_tables"
 LAST_SCALED = "last_period_scaled"
+RATE_SCALED = "reported_rate_scaled"
 COLUMNS = [
     "hypothesis", "resource", "period", "comparator", "label", "value", "unit", "p_lower",
     "sentence",
@@ -45,7 +53,8 @@ def comparators(draws: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame
     Returns:
         Columns `COLUMNS`, one row per hypothesis, resource and comparator the report allows:
         the previous period of equal length as the cumulative table has it, the same as the site
-        tables sum it up, and the last reported period times the number that fit in.
+        tables sum it up, or the rate of all months where fewer were reported, and the last reported
+        period times the number that fit in.
 
     Raises:
         DataError: When a column is missing.
@@ -114,6 +123,9 @@ def _previous_year(
     if last and last - months in totals:
         label = f"{_stretch(last - months + 1, last)} as the cumulative table has it"
         out.append(Comparator(YEAR_TABLE, label, totals[last] - totals[last - months]))
+    elif 0 < last < months:
+        label = f"{months} months at the rate of {_stretch(1, last)}"
+        out.append(Comparator(RATE_SCALED, label, totals[last] / last * months))
     spans = {label: span(label) for label in set(sites["period"])}
     last = max((end for _, end in spans.values()), default=0)
     first = last - months + 1
@@ -148,7 +160,7 @@ def _last_scaled(
         return None
     words = _TIMES.get(times, f"{times} times")
     kind = length_word(last - first + 1)
-    label = f"{words} the last reported {kind} (M{first}-M{last}, {source})"
+    label = f"{words} the last reported {kind} ({period_word(f'M{first}-M{last}')}, {source})"
     return Comparator(LAST_SCALED, label, times * value)
 
 

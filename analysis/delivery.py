@@ -175,9 +175,10 @@ def _draw(case: Case, found: Tables, checked: pd.DataFrame, folder: Path) -> dic
         if len(rows):
             caption = f"{title}: consumption, reported and projected"
             pictures[caption] = figures.draw_cumulative(rows, folder, resource)
-            pictures[f"{caption}, by hypothesis"] = figures.draw_cumulative_wide(
-                rows, folder, f"{resource}_by_hypothesis"
-            )
+            if rows.loc[rows["kind"] == "projected", "hypothesis"].nunique() > 1:
+                pictures[f"{caption}, by hypothesis"] = figures.draw_cumulative_wide(
+                    rows, folder, f"{resource}_by_hypothesis"
+                )
     sites = figure_tables.site_year(found.draws, case.observations)
     pictures["Projected time per site"] = figures.draw_sites(sites, folder, "sites")
     pictures["Reported figures and posterior predictive intervals"] = figures.draw_fit(

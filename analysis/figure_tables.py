@@ -7,6 +7,8 @@ import pandas as pd
 from analysis.cumulative import DateAt, cumulative_draws, reported_totals
 from analysis.frames import by_time, headline_period, is_year, quantile_table, require, span
 from analysis.installations import installation_rows
+from analysis.records.as_figures import METRIC as RECORDS
+from analysis.records.as_figures import words_of
 from analysis.wording import metric_word, month_and_year, resource_word, thousands
 
 CUMULATIVE_COLUMNS = [
@@ -99,8 +101,8 @@ def site_year(draws: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns `SITE_COLUMNS`, one row per site, resource and hypothesis; last_reported is the
-        sum of the site's cells in the reported periods of equal length, NaN where all are blank;
-        blank_cells counts the blank ones.
+        sum of the site's cells in the reported periods of equal length (scaled to it where fewer
+        months were reported), NaN where all are blank; blank_cells counts the blank ones.
     """
     period = headline_period(draws)
     months = span(period)[1] - span(period)[0] + 1
@@ -120,6 +122,9 @@ def site_year(draws: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
     }).reset_index()
     out = out.merge(known, on=["site", "resource"], how="left")
     out["last_period"] = f"M{max(last - months, 0) + 1}-M{last}"
+    if 0 < last < months:  # as much time as is projected, at that rate
+        out["last_reported"] *= months / last
+        out["last_period"] += f" × {months}/{last}"
     return out[SITE_COLUMNS]
 
 
@@ -158,6 +163,8 @@ def _increment_label(row: dict[str, object]) -> str:
 
 def _label(found: pd.Series) -> str:
     """Name an observation: whose it is and, unless it is the usage of a site, what it counts."""
+    if found["metric"] == RECORDS:
+        return f"records: {words_of(str(found.name))}"
     owner = str(found["installation"])
     if owner == "all":
         owner = f"all sites, {found['resource']}"

@@ -26,7 +26,7 @@ from analysis.figure_style import (
 )
 from analysis.figure_tables import axis_label, tick_text
 from analysis.frames import AVERAGED, hypotheses_of, require
-from analysis.wording import resource_word, thousands
+from analysis.wording import period_word, resource_word, thousands
 from sim.errors import DataError
 
 _BAND_COLUMNS = ["kind", "hypothesis", "month", "month_label", "value", "p05", "p25", "p50",
@@ -102,7 +102,7 @@ def draw_cumulative_wide(table: pd.DataFrame, folder: Path, name: str) -> Path:
                   in_layout=False)
         axes.set_title(hypothesis, fontsize=FONT_PT, color=look.colour(hypothesis), loc="left")
         axes.set_xlim(0, int(table["month"].max()) + 0.5)
-        _month_ticks(axes, table, every=2)
+        _month_ticks(axes, table, most=max(3, 9 // len(panels)))
         axes.set_xlabel("end of project month", fontsize=FONT_PT)
         axes.label_outer()
     quantity_axis(panels[0])
@@ -142,13 +142,13 @@ def _panel(axes: Axes, table: pd.DataFrame, hypothesis: str, look: Look) -> None
     plain_axes(axes)
 
 
-def _month_ticks(axes: Axes, table: pd.DataFrame, every: int = 1) -> None:
-    """Tick the ends of the accounting periods, with month and year beneath."""
+def _month_ticks(axes: Axes, table: pd.DataFrame, most: int = 6) -> None:
+    """Tick the ends of the accounting periods, at most so many, with month and year beneath."""
     reported = sorted(set(table.loc[table["kind"].isin(["reported", "read"]), "month"]))
     last = int(table["month"].max())
     step = reported[-1] - reported[-2] if len(reported) > 1 else max(last - reported[-1], 1)
     ends = [*reported, *range(reported[-1] + step, last + 1, step)]
-    ends = ends[::-1][::every][::-1]
+    ends = ends[::-1][:: math.ceil(len(ends) / most)][::-1]
     words = table.drop_duplicates("month").set_index("month")["month_label"]
     texts = ["\n".join([f"M{month}", *str(words.get(month, "")).split()]) for month in ends]
     axes.set_xticks(ends, texts)
@@ -201,7 +201,9 @@ def draw_sites(table: pd.DataFrame, folder: Path, name: str) -> Path:
     _drawable(table, ["site", "resource", "unit", "hypothesis", "period", "p05", "p50", "p95",
                     "last_period", "last_reported", "blank_cells"], name)
     look = Look(hypotheses_of(table))
-    sites, resources = list(table["site"].unique()), list(table["resource"].unique())
+    sites = list(table["site"].unique())
+    known = table[(table["p95"] > 0.0) | table["last_reported"].notna()]
+    resources = list(known["resource"].unique()) or list(table["resource"].unique())
     figure = new_figure(max(HALF_PAGE_IN[0], 1.8 * len(sites)), 0.5 + 1.7 * len(resources))
     panels = figure.subplots(len(resources), len(sites), squeeze=False)
     for line, resource in enumerate(resources):
@@ -296,7 +298,8 @@ def _fit_panel(axes: Axes, mine: pd.DataFrame, look: Look) -> None:
         axes.plot(row.reported, at, color=colour, zorder=5, linestyle="none", clip_on=False,
                   **hit)
     first = mine.drop_duplicates("id")
-    axes.set_yticks(range(len(ids)), [f"{row.label}, {row.period}" for row in first.itertuples()])
+    labels = [f"{row.label}, {period_word(row.period)}" for row in first.itertuples()]
+    axes.set_yticks(range(len(ids)), labels)
     axes.set_ylim(len(ids) - 0.4, -0.6)
     plain_axes(axes)
     axes.grid(axis="y", visible=False)

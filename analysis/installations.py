@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.cumulative import plain
 from analysis.frames import by_time, headline_hypothesis, is_year, quantile_table, span
+from analysis.records.as_figures import METRIC as RECORDS
 from analysis.wording import interval, metric_word
 
 NOT_PROJECTED = "not projected"
@@ -19,7 +20,7 @@ _CUTS = TIDY_COLUMNS[-7:]
 
 def installation_rows(observations: pd.DataFrame) -> pd.DataFrame:
     """Return the observations that stand in the tables of installations, baselines left out."""
-    summary = observations["metric"].isin(["cumulative", "budget"])
+    summary = observations["metric"].isin(["cumulative", "budget", RECORDS])
     baseline = observations["metric"].str.startswith("baseline_")
     return observations[~summary & ~baseline & (observations["installation"] != "all")]
 

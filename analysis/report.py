@@ -19,7 +19,7 @@ from analysis.frames import (
     require,
     span,
 )
-from analysis.wording import interval, percent, resource_word, thousands, under
+from analysis.wording import interval, percent, period_word, resource_word, thousands, under
 from sim.errors import DataError
 
 LEFT_AT_PRIOR = 0.9  # posterior over prior standard deviation; above it the data taught nothing
@@ -124,6 +124,11 @@ def _rows(summary: pd.DataFrame, period: str, everywhere: bool) -> pd.DataFrame:
     return rows
 
 
+def _modelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out resources of which a site has nothing under any hypothesis."""
+    return rows[rows.groupby(["site", "resource"])["p95"].transform("max") > 0.0]
+
+
 def _sentences(heading: str, lines: Sequence[str]) -> str:
     """Write a section of sentences; none if there are none."""
     return f"## {heading}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
@@ -140,7 +145,8 @@ def _head(summary: pd.DataFrame, period: str, title: str) -> str:
     name = f"{title}: " if title else ""
     shown = headline_hypothesis(summary)
     periods = [label for label in by_time(summary["period"]) if label != period]
-    tables = f" The tables beside this page also have {', '.join(periods)}." if periods else ""
+    others = ", ".join(map(period_word, periods))
+    tables = f" The tables beside this page also have {others}." if periods else ""
     return (
         f"# {name}projection of {_months(period)}\n\n"
         "Numbers are medians with their 90 % interval [5 % - 95 %], three digits, in the ledger "
@@ -151,7 +157,7 @@ def _head(summary: pd.DataFrame, period: str, title: str) -> str:
 
 def _answer(summary: pd.DataFrame, compared: pd.DataFrame, period: str) -> str:
     """Give the totals, and how they compare with each named comparator."""
-    rows = _rows(summary, period, everywhere=True)
+    rows = _modelled(_rows(summary, period, everywhere=True))
     names = hypotheses_of(summary)
     table = _wide(rows, ["resource", "unit"], names)
     table.insert(0, "resource", [
@@ -234,8 +240,7 @@ def _exhausted_cell(row: Mapping[str, object]) -> str:
 
 def _sites(summary: pd.DataFrame, period: str) -> str:
     """Give each site's share."""
-    rows = _rows(summary, period, everywhere=False)
-    rows = rows[rows.groupby(["site", "resource"])["p95"].transform("max") > 0.0]
+    rows = _modelled(_rows(summary, period, everywhere=False))
     if not len(rows):
         return ""
     table = _wide(rows, ["site", "resource", "unit"], hypotheses_of(summary))
@@ -304,7 +309,7 @@ def _misses(fit: pd.DataFrame) -> str:
         unit = "" if row.get("unit", "-") in ("-", "count") else f" {row['unit']}"
         where = f", under `{row['hypothesis']}`" if row.get("hypothesis", "-") != "-" else ""
         lines.append(
-            f"- {row.get('label', row['id'])}, {row['period']}{where}: reported "
+            f"- {row.get('label', row['id'])}, {period_word(row['period'])}{where}: reported "
             f"{thousands(row['reported'])}{unit}, predicted "
             f"{interval(row['p50'], row['p05'], row['p95'])}{unit}"
         )

@@ -75,6 +75,16 @@ def month_and_year(day: date) -> str:
     return f"{_MONTHS[day.month - 1]} {day.year}"
 
 
+def period_word(period: str) -> str:
+    """Write a period; one of a single month is that month.
+
+    >>> period_word("M5-M5"), period_word("M1-M6"), period_word("PY3")
+    ('M5', 'M1-M6', 'PY3')
+    """
+    first, _, last = period.partition("-")
+    return first if first == last else period
+
+
 def length_word(months: int) -> str:
     """Name a length of time in months.
 

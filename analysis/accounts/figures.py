@@ -24,6 +24,8 @@ from sim.timeline import months_of
 
 NEAR = 1e-6  # share (of at least 1) by which two figures of the same may differ; assumed: rounding
 
+AGREE = "and the two agree"
+
 
 def decided(
     found: Iterable[Total], observations: pd.DataFrame, federation: Federation
@@ -132,7 +134,7 @@ def _alike(own: pd.DataFrame, total: Total) -> pd.Series:
 def _apart(total: Total, other: float) -> str:
     """Say how far a total is from another figure of the same thing."""
     if abs(total.quantity - other) <= NEAR * max(1.0, other, total.quantity):
-        return "and the two agree"
+        return AGREE
     told, mine = thousands(other, 6), thousands(total.quantity, 6)
     share = f" ({100.0 * (total.quantity / other - 1.0):+.1f} %)" if other > 0.0 else ""
     return f"and they contradict each other: {told} there, {mine} here{share}"

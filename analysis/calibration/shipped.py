@@ -69,12 +69,17 @@ def read_posterior(folder: Path) -> Posterior:
             pd.read_csv(folder / "laws.csv"),
             pd.read_csv(folder / "evidence.csv"),
             pd.read_csv(folder / "idle.csv"),
-            pd.read_csv(folder / "directions.csv"),
+            _signed(pd.read_csv(folder / "directions.csv")),
             read_yaml(folder / "made_from.json"),
             folder,
         )
     except (OSError, ValueError) as error:
         raise DataError("cannot be read", str(folder), "a posterior", str(error)) from None
+
+
+def _signed(directions: pd.DataFrame) -> pd.DataFrame:
+    """Take back the apostrophe that keeps +0.94 from being a formula (`storing.inert`)."""
+    return directions.assign(parameters=directions["parameters"].str.removeprefix("'"))
 
 
 def differences(posterior: Posterior, now: dict[str, str]) -> list[str]:

@@ -70,6 +70,17 @@ def shortest_min(figure: str) -> int:
     return int(found[1]) if found else 0
 
 
+def words_of(figure: str) -> str:
+    """Name a figure in words.
+
+    >>> words_of("records_from_30min_duration_p50"), words_of("records_starts_at_night")
+    ('duration p50, from 30 min', 'starts at night')
+    """
+    shortest = shortest_min(figure)
+    name = (_SHORTEST.sub("", figure) if shortest else figure).removeprefix(PREFIX)
+    return name.replace("_", " ") + (f", from {shortest} min" if shortest else "")
+
+
 def record_values(
     result: RunResult, figures: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], float]:

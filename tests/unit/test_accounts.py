@@ -158,8 +158,11 @@ def test_a_total_told_twice_is_shown_and_not_averaged(tiny, tmp_path) -> None:
 def test_an_equal_total_is_no_contradiction(tiny, tmp_path) -> None:
     """A figure that was written from the data would be called a contradiction of them."""
     rows = _aggregates(("2024-01-01", "2024-07-01", "", 7392.0))
-    (total,) = _case(tmp_path, tiny, None, rows).data.totals
+    used = _case(tmp_path, tiny, None, rows).data
+    (total,) = used.totals
     assert total.left_out.endswith("and the two agree")
+    said = "totals: 0 fitted of 1 in the data; 1 are figures of the federation already, and agree"
+    assert used.says()[-1] == said
 
 
 def test_a_part_of_a_reported_sum_is_not_fitted_beside_it(tiny, tmp_path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from analysis.budgets import exhausted_after_months, exhaustion
 from analysis.comparators import (
     LAST_SCALED,
+    RATE_SCALED,
     YEAR_SITES,
     YEAR_TABLE,
     comparators,
@@ -115,6 +116,14 @@ def test_probability_below_each_comparator() -> None:
         "GPU, under `low`: PY2 is lower than PY1 (M1-M12) as the site tables sum it up, 1 blank "
         "cell left out (190 GPU-h) with probability 60 %."
     )
+
+
+def test_a_report_shorter_than_the_projection_is_a_rate() -> None:
+    """A year after five reported months would only be compared with the last of them."""
+    found = {c.name: c for c in reported_comparators(small.observations(), "gpu", "M13-M36")}
+    assert found[RATE_SCALED].value == 600.0
+    assert found[RATE_SCALED].label == "24 months at the rate of PY1 (M1-M12)"
+    assert YEAR_TABLE not in found
 
 
 def test_a_report_without_cumulative_table_has_fewer_comparators() -> None:

@@ -48,6 +48,7 @@ def test_words_come_from_the_tables(posterior) -> None:
     ratio = posterior.parameters.set_index("parameter")["ratio"]
     assert ratio["request_rate"] < 0.9 < ratio["hold_time"]
     assert "`request_rate`" in known
+    assert "the best known (+" in known  # not the apostrophe that the CSV has before a sign
     assert "`hold_time`" not in known
     assert "`hold_time`" in prior
     assert "say nothing about how much of the GPU hours held in M1-M6 were idle" in prior

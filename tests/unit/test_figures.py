@@ -116,6 +116,40 @@ def test_site_marker_leaves_blanks_out() -> None:
     assert rows.loc[("B", "low"), "last_period"] == "M1-M12"
 
 
+def test_a_shorter_report_is_brought_to_the_length_of_the_projection() -> None:
+    """Five reported months would stand beside a projected year as if nothing had been used."""
+    longer = small.draws().query("period == 'M13-M15'").assign(period="M13-M36")
+    rows = site_year(longer, small.observations()).set_index(["site", "hypothesis"])
+    assert rows.loc[("A", "low"), "last_reported"] == 300.0
+    assert rows.loc[("A", "low"), "last_period"] == "M1-M12 × 24/12"
+
+
+def test_months_have_room_for_their_names(tmp_path: Path, monkeypatch) -> None:
+    """A report by month would have its axis written over itself."""
+    figures_drawn = []
+    monkeypatch.setattr("analysis.figures.save", lambda f, *_: figures_drawn.append(f) or tmp_path)
+    observed = small.observations()
+    months = [(f"m{m}", "2.9", "all", "all", "cumulative", "gpu", "-", f"M1-M{m}", 10.0 * m,
+               "GPU-h", "") for m in range(1, 12)]  # fmt: skip
+    more = pd.DataFrame(months, columns=list(observed))
+    table = cumulative_bands(pd.concat([observed, more]), small.history(), small.monthly(),
+                             small.consumed(), small.budgets(), small.DATE_AT)
+    for draw in (draw_cumulative, draw_cumulative_wide):
+        draw(table, tmp_path, "it")
+        for axes in figures_drawn[-1].axes:
+            ticks = list(axes.get_xticks())
+            assert 2 <= len(ticks) <= 6
+            assert ticks[-1] == 18
+
+
+def test_records_are_named_by_what_they_are() -> None:
+    """All statistics of records would be called Records."""
+    observed = small.observations().assign(id="records_from_30min_duration_p50", metric="records")
+    fit = _fit().assign(id="records_from_30min_duration_p50")
+    label = fit_check(fit, observed)["label"].iloc[0]
+    assert label == "records: duration p50, from 30 min"
+
+
 def test_fit_rows_are_named_after_the_report() -> None:
     """The reader would see identifiers of a file instead of installations."""
     found = fit_check(_fit(), small.observations()).set_index("id")

@@ -53,6 +53,15 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
     assert "| GPU (GPU-h) | 90 [36 - 144] | 90 [36 - 144] | 90 [36 - 144] |" in text
 
 
+def test_what_is_not_modelled_is_no_answer(tmp_path: Path) -> None:
+    """A federation that has no cores would read that it needs 0 CPU-h."""
+    draws = small.draws().query("period == 'M16-M18'").assign(period="PY2")
+    nothing = draws.assign(resource="cpu", unit="CPU-h", quantity=0.0)
+    text = _write(tmp_path, summary=summarise(pd.concat([draws, nothing])))
+    assert "| GPU (GPU-h) | 90 [36 - 144]" in text
+    assert "CPU (CPU-h)" not in text
+
+
 def test_each_comparison_names_its_comparator(tmp_path: Path) -> None:
     """A bare "lower than last year" would be wrong by one table or the other."""
     text = _write(tmp_path)
