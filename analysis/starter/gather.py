@@ -89,7 +89,7 @@ def example(name: str, asked: Asked) -> Facts:
     place = sites.place_of(asked, None)
     users = Number(float(asked.users), ASSUMED)
     cases = [
-        UseCaseFacts(key, "made up", EXAMPLE_START, users, Number(3.0, ASSUMED))
+        UseCaseFacts(key, "made up", EXAMPLE_START, users, Number(0.0, ASSUMED))
         for key in ("first-project", "second-project")
     ]
     work = _work(_nothing(), cases, span, place, asked, asked.template or "platform")
