@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +17,7 @@ from typing import Any
 from analysis.accounting import formats
 from analysis.accounting.options import Option
 from analysis.accounting.tables import SCHEMAS
-from analysis.pages import with_tables
+from analysis.pages import write_or_check
 
 PAGE = Path("docs") / "accounting.md"
 GOLDEN = Path("tests") / "golden" / "accounting"
@@ -122,13 +121,9 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Write the page, or check."""
-    text = PAGE.read_text(encoding="utf-8")
     every = "\n\n".join(section(name) for name in formats.names())
-    current = with_tables(text, {"tables": tables(), "formats": every}, PAGE)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(current, encoding="utf-8")
-    elif current != text:
-        sys.exit(f"{PAGE} does not show the readers: run `python -m analysis.accounting_page`")
+    blocks = {"tables": tables(), "formats": every}
+    write_or_check(PAGE, blocks, "the readers", "analysis.accounting_page")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ say different things. `--check` only checks that the page is current.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pandas as pd
 
 from analysis.calibration.priors import Priors, quantile_to_z
 from analysis.federations import packaged, read_yaml
-from analysis.pages import with_tables
+from analysis.pages import write_or_check
 from analysis.report import markdown_table
 from sim.config import build
 
@@ -88,12 +87,7 @@ def tables() -> dict[str, str]:
 
 def main() -> None:
     """Write the page, or check."""
-    text = PAGE.read_text(encoding="utf-8")
-    current = with_tables(text, tables(), PAGE)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(current, encoding="utf-8")
-    elif current != text:
-        sys.exit(f"{PAGE} does not show priors.yaml: run `python -m analysis.methods_page`")
+    write_or_check(PAGE, tables(), "priors.yaml", "analysis.methods_page")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.resources import files
 from pathlib import Path
 
-from analysis.pages import with_tables
+from analysis.pages import write_or_check
 
 PAGE = Path("docs") / "policies.md"
 
@@ -37,13 +36,8 @@ def section(kind: str, options: list[Path]) -> str:
 
 def main() -> None:
     """Write the page, or check."""
-    text = PAGE.read_text(encoding="utf-8")
     every = "\n\n".join(section(kind, options) for kind, options in packaged().items())
-    current = with_tables(text, {"policies": every}, PAGE)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(current, encoding="utf-8")
-    elif current != text:
-        sys.exit(f"{PAGE} does not show conf/policy: run `python -m analysis.policies_page`")
+    write_or_check(PAGE, {"policies": every}, "conf/policy", "analysis.policies_page")
 
 
 if __name__ == "__main__":
