@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import random
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from tests.accounting_by_hand import Result, golden_options, goldens, import_of
 
 EXAMPLES = int(os.environ.get("AIAAS_FUZZ_EXAMPLES", "40"))
 SLOWEST_MS = 20_000  # of one small file on a busy machine: what takes longer hangs
+GREEDIEST_KB = 500_000  # more memory for one small file than before
 ABSURD = (
     b"-1", b"1e300", b"-1e300", b"nan", b"inf", b"9999-12-31T23:59:59", b"0001-01-01", b"", b"\x00",
     b"=cmd()", b"\xff\xfe", b'"', b"99999999999999999999", b"1.234,5", b"null", b"[]", b"{}",
@@ -150,6 +152,11 @@ def test_every_format_has_a_golden_file() -> None:
     assert {name.replace("_", "-") for name, _ in goldens()} == set(formats.names())
 
 
+def _most_kb() -> int:
+    """Return the most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def _imported(name: str, path: Path, data: bytes) -> Result | DataError:
     path.write_bytes(data)
     try:
@@ -169,7 +176,9 @@ def test_mangled_files(name: str, path: Path, changes: list[Change], seed: int) 
     for change in changes:
         data = change(data, chance) if data else data
     with TemporaryDirectory() as folder:
+        most = _most_kb()
         result = _imported(name, Path(folder, path.name), data)
+        assert _most_kb() - most < GREEDIEST_KB
         if isinstance(result, DataError):
             assert path.name in result.where
             assert result.what
