@@ -1,8 +1,8 @@
-"""Reading accounting: rows a second from a file to the two tables, checks and totals included."""
+"""Reading accounting: from a file to the two tables, checks and totals included."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,30 +11,66 @@ import numpy as np
 import pandas as pd
 
 from analysis.accounting.importing import import_as
+from analysis.accounting.readers.azure_functions_2019 import MINUTES
+from analysis.traces import COLUMNS_2021, KEYS_2019
 from benchmarks.measure import Measure, at_least, seconds
 
 ROWS = 400_000  # of each file
 LEAST_ROWS_PER_S = 200_000.0  # of CSV formats, asked for by the project
+LEAST_MB_PER_S = 20.0  # of formats with long records, as for JSON
 ZONE = "Europe/Madrid"
+MONTH = {"start": "2026-09-01", "end": "2026-10-01"}
 
 
 def throughput() -> list[Measure]:
-    """Import a year of jobs of several formats."""
+    """Import files of all formats that are lines of text."""
+    return [
+        *_rows_per_s((
+            ("sacct", "sacct", _sacct(), {"time_zone": ZONE}),
+            ("tidy", "tidy", _tidy(), {"time_zone": ZONE}),
+            ("tidy_aggregates", "tidy", _aggregates(), {}),
+            ("swf", "swf", _swf(), {"processors": "gpus"}),
+            ("egi_portal_csv", "egi_portal", _portal(), {}),
+            ("openstack_usage", "openstack_usage", _projects(), MONTH),
+            ("ai4_accounting_csv", "ai4_accounting_csv", _days(), {"namespace": "ns"}),
+            ("azure_functions_2021", "azure_functions_2021", _invocations(), {}),
+        )),
+        *_mb_per_s((
+            ("azure_functions_2019", _functions(), {"day": 1}),
+            ("apel_cloud", _machines(), {}),
+        )),
+    ]  # fmt: skip
+
+
+def _rows_per_s(cases: Iterable[tuple[str, str, Iterator[str], dict[str, Any]]]) -> list[Measure]:
     measures = []
-    with TemporaryDirectory(prefix="aiaas-bench-") as made:
-        for name, lines, options in (
-            ("sacct", _sacct(), {"time_zone": ZONE}),
-            ("tidy", _tidy(), {"time_zone": ZONE}),
-            ("swf", _swf(), {"processors": "gpus"}),
-        ):
-            path = Path(made) / name
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            spent_s, done = seconds(lambda p=path, n=name, o=options: _import(n, p, o), times=2)
-            assert done["used"] > 0.99 * ROWS, done
-            measures.append(
-                at_least(f"accounting.{name}", ROWS / spent_s, "rows/s", LEAST_ROWS_PER_S)
-            )
+    for called, name, lines, options in cases:
+        rows, spent_s, _ = _measured(name, lines, options)
+        measures.append(
+            at_least(f"accounting.{called}", rows / spent_s, "rows/s", LEAST_ROWS_PER_S)
+        )
     return measures
+
+
+def _mb_per_s(cases: Iterable[tuple[str, Iterator[str], dict[str, Any]]]) -> list[Measure]:
+    """Measure formats whose records are long: 3 kB, or twenty lines."""
+    measures = []
+    for name, lines, options in cases:
+        _, spent_s, mb = _measured(name, lines, options)
+        measures.append(at_least(f"accounting.{name}", mb / spent_s, "MB/s", LEAST_MB_PER_S))
+    return measures
+
+
+def _measured(
+    name: str, lines: Iterator[str], options: dict[str, Any]
+) -> tuple[int, float, float]:
+    """Return rows, the better of two times in s, and MB of a file."""
+    with TemporaryDirectory(prefix="aiaas-bench-") as made:
+        path = Path(made) / f"{name}.txt"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        spent_s, done = seconds(lambda: _import(name, path, options), times=2)
+        assert done["used"] + done["merged"] > 0.99 * done["read"] > 0, done
+        return done["read"], spent_s, path.stat().st_size / 1e6
 
 
 def _import(name: str, path: Path, options: dict[str, Any]) -> dict[str, int]:
@@ -90,4 +126,59 @@ def _swf() -> Iterator[str]:
         yield (
             f"{job} {submit} {wait} {run} {gpus} -1 -1 {gpus} 86400 -1 1 {user} {user % 40} -1 1 1 "
             "-1 -1"
+        )
+
+
+def _aggregates() -> Iterator[str]:
+    yield "period_start,period_end,site,project,resource,ledger,quantity"
+    for n in range(ROWS):
+        month = f"2026-{1 + n % 12:02d}"
+        yield f"{month}-01,{month}-28,site-{n % 7},p{n // 12},gpu,allocated,{n % 997}.5"
+
+
+def _portal() -> Iterator[str]:
+    yield ("time,benchmark,ce,country,federation,infrastructure,site,tier,vo,number_of_jobs,"
+           "raw_cpu_time,raw_wc_time")  # fmt: skip
+    for n in range(ROWS):
+        yield (f"{2000 + n // 40_000}-{1 + n % 12:02d}-01T00:00:00Z,HEPSPEC,ce{n // 12},Spain,f,"
+               f"Cloud,site-{n % 70},0,vo{n % 41},12,{900 + n % 7},{1000 + n % 7}")  # fmt: skip
+
+
+def _projects() -> Iterator[str]:
+    yield '"Project","Servers","RAM MB-Hours","CPU Hours","Disk GB-Hours"'
+    for n in range(ROWS // 4):
+        yield f'"{n:032x}","[1, 2]","{n}.5","5760.0","144000.0"'
+
+
+def _days() -> Iterator[str]:
+    yield "date;cpu_num;cpu_MHz;memory_MB;disk_MB;gpu_num;queued;running"
+    first = np.datetime64("1971-01-01")
+    for n in range(ROWS // 5):
+        yield f"{first + n};{n % 99};8000;8000;20000;{n % 9};1;1"
+
+
+def _invocations() -> Iterator[str]:
+    yield ",".join(COLUMNS_2021)
+    for n in range(ROWS):
+        yield f"{n % 300:064x},{n % 900:064x},{n * 3.02:.6f},{n % 50 / 10}"
+
+
+def _functions() -> Iterator[str]:
+    yield ",".join((*KEYS_2019, *MINUTES))
+    counts = np.random.default_rng(0).poisson(0.4, (100, len(MINUTES)))
+    for n in range(ROWS // 40):
+        hashes = f"{n % 50:064x},{n % 300:064x},{n:064x}"
+        yield f"{hashes},http,{','.join(map(str, counts[n % 100]))}"
+
+
+def _machines() -> Iterator[str]:
+    yield "APEL-cloud-message: v0.4"
+    for n in range(ROWS // 4):
+        yield (
+            "CloudComputeService: ifca-nova\nCloudType: caso/5.2.2 (OpenStack)\nCpuCount: 8\n"
+            "CpuDuration: 691200\nDisk: 200\nEndTime: 1788336000\nFQAN: vo.ai4eosc.eu\n"
+            "GlobalUserName: a1b2@egi.eu\nImageId: img-1\nLocalGroupId: p1\nLocalUserId: u1\n"
+            "MachineName: train-01\nMemory: 65536\nPublicIPCount: 0\nSiteName: IFCA-LCG2\n"
+            "StartTime: 1788249600\nStatus: completed\n"
+            f"VMUUID: 8e3a2c1e-1111-4222-8333-{n:012d}\nWallDuration: 86400\n%%"
         )
