@@ -191,7 +191,7 @@ def _told_later(federation: Federation, observations: pd.DataFrame, later: Path)
         raise DataError(
             "nothing would be left to project",
             str(later),
-            f"figures that end before M{federation.calendar.months}",
+            f"figures that end before M{federation.calendar.months}, or a longer calendar",
             f"M{last}",
         )
     return replace(federation, reported_months=last)

@@ -67,10 +67,10 @@ class Accounts:
         return pd.read_parquet(self.folder / f"{AGGREGATES}.parquet")
 
     def sites(self) -> list[str]:
-        """Return the names of sites, as the data have them."""
+        """Return the names of sites, as the data have them; where a job only waited is none."""
         names: set[str] = set(self.aggregates()["site"])
-        for frame in self.jobs("site"):
-            names |= set(frame["site"].unique())
+        for frame in self.jobs("site", "start_utc"):
+            names |= set(frame.loc[frame["start_utc"].notna(), "site"].unique())
         return sorted(names)
 
     def files(self) -> dict[str, Path]:

@@ -211,6 +211,18 @@ def test_sites_are_named_or_refused(tiny, tmp_path) -> None:
         load_rules({"site_of": {"x": "Soth"}}, tiny.sites, tmp_path / "data.yaml")
 
 
+def test_a_job_that_only_waited_has_no_site(tiny, tmp_path) -> None:
+    """A queued job, which is at no site yet, would make the whole import useless."""
+    waits = {"job_id": np.array(["q"], dtype=object), "state": "pending", "kind": "train",
+             "user": "ada", "project": "vision", "gpus": 1.0, "cpus": 4.0}  # fmt: skip
+    jobs = some_jobs(50, "2024-01-01", 170.0)
+    both = pd.concat([pd.DataFrame(jobs), pd.DataFrame(waits)], ignore_index=True)
+    columns = {name: both[name].to_numpy() for name in both if name != "site"}
+    columns["site"] = np.array(["North"] * 50 + [""], dtype=object)
+    case = _case(tmp_path, tiny, columns)
+    assert {t.site for t in case.data.totals} == {"North"}
+
+
 @pytest.mark.parametrize(
     "rules",
     [{"covers": "2024"}, {"covers": "2024-02-01..2024-01-01"}, {"covers": "2024-02-31..2024-03-01"},
