@@ -18,14 +18,20 @@ from sim.plan.world import Plan
 from sim.policies.base import Policies
 
 
-def play_plainly(federation: Federation, plan: Plan, policies: Policies) -> Logs:
+def play_plainly(
+    federation: Federation, plan: Plan, policies: Policies, sparing: bool = False
+) -> Logs:
     """Play a plan as `sim.engine.play.play` does, but for applications; same logs.
 
-    `logs.events` counts what went through SimPy's queue.
+    `logs.events` counts what went through SimPy's queue. Where it is `sparing` it believes an idle
+    policy that says how short a stretch it never acts on, as the engine does; else it asks about
+    each, and so finds out a policy that is wrong about itself.
     """
     env, logs = _CountingEnvironment(), Logs()
     switching = TwinSwitching(env, federation.calendar, policies.nodes)
     deployments = TwinDeployments(env, federation, plan, policies, logs, switching)
+    if sparing:
+        deployments.inside.shortest_h = policies.idle.shortest_h
     capacity = TwinCapacity(env, federation, plan, deployments, logs)
     env.process(deployments.arrivals())
     env.run(until=federation.calendar.horizon_h)

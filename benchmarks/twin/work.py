@@ -103,6 +103,7 @@ class TwinWork:
         self.kept: dict[tuple[int, int], float] = {}  # of bursts that were cut, at full speed
         self.interruptions: Counter[int] = Counter()
         self.numbers = count()
+        self.shortest_h = -inf  # stretches of so many hours or fewer are not asked about
 
     def work(self, one: Running, index: int, first: int, part: int, setup_h: float) -> Process:
         """Compute burst by burst, stay idle, release; unless the user returns or it is taken."""
@@ -181,7 +182,8 @@ class TwinWork:
         """Let time go by, unless the lifetime ends before; the work that began first is first."""
         held, end_h = one.deployment, self.env.now + length_h
         lifetime_end_h = held.started_h + held.terms.lifetime_h
-        yield At(self.env, min(end_h, lifetime_end_h), Kind.END, one.number)
+        first_h = end_h if end_h <= lifetime_end_h else lifetime_end_h
+        yield At(self.env, first_h, Kind.END, one.number)
         if lifetime_end_h < end_h:
             raise Taken(Ended.LIFETIME, held.terms.setup_h)
 
@@ -189,7 +191,9 @@ class TwinWork:
         self, one: Running, at: int, length_h: float, computing: bool, asks: bool = True
     ) -> Process:
         """Let a burst, pause or tail go by, unless the idle policy acts before it ends."""
-        said = self.asked(one, at, computing) if asks else None
+        said = None
+        if asks and length_h > self.shortest_h:
+            said = self.asked(one, at, computing)
         if said is None or to_grid_h(said.after_h) >= length_h:
             yield from self.wait(one, length_h)
         else:
