@@ -35,6 +35,7 @@ BENCHMARKS = (
     serving.simfaas,
     serving_cluster.many_applications,
     accounting.throughput,
+    accounting.memory,
     accounting_json.throughput,
     snapshots.throughput,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +15,14 @@ import pandas as pd
 from analysis.accounting.importing import import_as
 from analysis.accounting.readers.azure_functions_2019 import MINUTES
 from analysis.traces import COLUMNS_2021, KEYS_2019
-from benchmarks.measure import Measure, at_least, seconds
+from benchmarks.measure import Measure, at_least, at_most, seconds
 
 ROWS = 400_000  # of each file
 LEAST_ROWS_PER_S = 200_000.0  # of CSV formats, asked for by the project
 LEAST_MB_PER_S = 20.0  # of formats with long records, as for JSON
 ZONE = "Europe/Madrid"
+SACCT = "JobIDRaw|User|Account|Partition|State|Submit|Start|End|ElapsedRaw|NCPUS|AllocTRES"
+MOST_MEMORY = 1.2  # for ten times the rows
 MONTH = {"start": "2026-09-01", "end": "2026-10-01"}
 
 
@@ -40,6 +44,42 @@ def throughput() -> list[Measure]:
             ("apel_cloud", _machines(), {}),
         )),
     ]  # fmt: skip
+
+
+def memory() -> list[Measure]:
+    """Import ten times the rows, each file in a process of its own."""
+    _, *rows = _sacct()
+    with TemporaryDirectory(prefix="aiaas-bench-") as made:
+        found = []
+        for times in (1, 10):
+            path = Path(made) / f"{times}.psv"
+            with path.open("w", encoding="utf-8") as file:
+                file.write(SACCT + "\n")
+                for part in range(times):  # a digit before it makes each job's number another
+                    file.writelines(f"{part}{row}\n" for row in rows)
+            done = subprocess.run([sys.executable, "-c", _ALONE, path, made], check=True,
+                                  capture_output=True, text=True)  # fmt: skip
+            used, most_kb = map(int, done.stdout.split())
+            assert used > 0.99 * times * ROWS, used
+            found.append(most_kb)
+    return [
+        Measure("accounting.memory_for_4e6_rows_of_sacct", found[1] / 1e3, "MB"),
+        at_most("accounting.memory_for_10_times_the_rows", found[1] / found[0], "ratio",
+                MOST_MEMORY),
+    ]  # fmt: skip
+
+
+_ALONE = """
+import re, sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from analysis.accounting.importing import import_as
+with TemporaryDirectory(dir=sys.argv[2]) as folder:
+    options = {"time_zone": "Europe/Madrid"}
+    done = import_as("sacct", [Path(sys.argv[1])], options, Path(folder))
+status = Path("/proc/self/status").read_text()  # ru_maxrss is the parent's where that is larger
+print(done.rows["used"], re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
+"""
 
 
 def _rows_per_s(cases: Iterable[tuple[str, str, Iterator[str], dict[str, Any]]]) -> list[Measure]:
@@ -102,7 +142,7 @@ def _sacct() -> Iterator[str]:
     def at(second: int) -> str:
         return f"{clock[second // 60]}:{second % 60:02d}"
 
-    yield ("JobIDRaw|User|Account|Partition|State|Submit|Start|End|ElapsedRaw|NCPUS|AllocTRES")
+    yield SACCT
     for job, submit, wait, run, user, gpus in _jobs():
         start, cpus = submit + wait, 4 * gpus + 4
         tres = f"billing={cpus},cpu={cpus},gres/gpu:a100={gpus},gres/gpu={gpus},mem={8 * cpus}G"

@@ -85,15 +85,17 @@ def import_files(
                     reading.saw(utc(fine.frame[name]))
             advance(len(chunk.line))
         _refuse_useless(reading)
-        used = {table: spool.settle(reading) for table, spool in spools.items()}
+        for spool in spools.values():
+            spool.settle(reading)
+        rows = _rows(reading, spools)
     finally:
         for spool in spools.values():
-            spool.close()
+            spool.clear()
         reading.close()
     until = until or reading.until_utc or reading.seen_utc
     states: dict[str, int] = {}
     return Imported(
-        reading, _rows(reading, used), {t: len(places) for t, places in used.items()}, until,
+        reading, rows, {table: len(spool) for table, spool in spools.items()}, until,
         _totals(folder, until, states), states,
     )  # fmt: skip
 
@@ -178,7 +180,7 @@ def _refuse_useless(reading: Reading) -> None:
             raise DataError(what, str(path), expected, first and first.given)
 
 
-def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
+def _rows(reading: Reading, spools: Mapping[str, Spool]) -> dict[str, int]:
     """Count what became of the rows that were read.
 
     A row that became several is used if any of them is; merged and refused if that is all that
@@ -187,18 +189,38 @@ def _rows(reading: Reading, used: dict[str, Places]) -> dict[str, int]:
     Raises:
         EngineError: When they do not add up: a reader lost rows, or counted some twice.
     """
-    fine = _unique(list(used.values()))
-    merged = _unique(reading.merged)
-    merged = merged[~_among(merged, fine)]
-    refused = _unique(reading.refused)
-    refused = refused[~(_among(refused, fine) | _among(refused, merged))]
+    merged, refused = _unique(reading.merged), _unique(reading.refused)
+    used, (merged_too, refused_too) = _used(spools, merged, refused)
+    merged = merged[~merged_too]
+    refused = refused[~(refused_too | _among(refused, merged))]
     read = sum(reading.rows_read.values())
     again = len(merged) + reading.repeated
-    rows = {"read": read, "used": len(fine), "refused": len(refused), "merged": again}
-    if read != len(fine) + len(refused) + again:
+    rows = {"read": read, "used": used, "refused": len(refused), "merged": again}
+    if read != used + len(refused) + again:
         expected = "rows read = used + refused + merged"
         raise EngineError("rows do not add up", reading.format_name, expected, str(rows))
     return rows
+
+
+def _used(spools: Mapping[str, Spool], *others: Places) -> tuple[int, list[np.ndarray]]:
+    """Return how many places are used, and which of others (in order) are among them.
+
+    Places mostly come in order; all of them are only held in memory where they do not.
+    """
+    found, last, used = [np.zeros(len(o), dtype=bool) for o in others], -1, 0
+    parts = (part for spool in spools.values() for part in spool.places() if len(part))
+    for part in parts:
+        if part[0] < last or (part[1:] < part[:-1]).any():
+            used = len(_unique([part for spool in spools.values() for part in spool.places()]))
+            break
+        used += int((part[1:] > part[:-1]).sum()) + int(part[0] > last)
+        last = int(part[-1])
+    for spool in spools.values():
+        for part in spool.places():
+            for other, mine in zip(others, found, strict=True):
+                at = np.minimum(np.searchsorted(other, part), max(len(other) - 1, 0))
+                mine[at[other[at] == part] if len(other) else []] = True
+    return used, found
 
 
 def _unique(parts: Sequence[Places]) -> Places:

@@ -1,9 +1,9 @@
 """Canonical rows on their way to parquet, and what is kept of each to find rows that repeat.
 
-Rows stream to disk. Kept in memory for each: its place in the files, a hash of what identifies it
-and one of its content, 25 bytes a job and 40 an aggregate, about twice that while they are sorted
-at the end (250 MB for five million jobs). That two of five million keys share a 64-bit hash by
-chance has a probability of 7e-7 (n squared / 2**65).
+Rows stream to disk, and so does what is kept of each (`marks`): its place in the files, a hash of
+what identifies it and one of its content. In memory there is a byte a row, and what is merged or
+refused. That two of five million keys share a 64-bit hash by chance has a probability of 7e-7
+(n squared / 2**65).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.accounting.marks import Marks
 from analysis.accounting.reading import Places, Reading
 from analysis.accounting.tables import JOBS, SCHEMAS, utc
 
@@ -26,6 +28,11 @@ _KEYS = {
     "jobs": ("site", "job_id", "start_utc"),
     "aggregates": ("site", "project", "resource", "ledger"),
 }
+_MARKS = {
+    "jobs": [("place", "i8"), ("key", "u8"), ("content", "u8"), ("ended", "?")],
+    "aggregates": [("place", "i8"), ("key", "u8"), ("content", "u8"), ("start", "M8[us]"),
+                   ("end", "M8[us]")],
+}  # fmt: skip
 SAME = "the same row once more"
 REPLACED = "replaced by a row of the same site, job and start that ended, or came later"
 PLACED = "a waiting job that another row of the same site, job and submit time shows placed"
@@ -56,10 +63,14 @@ class Spool:
         self._key = list(_KEYS[table] if key is None else key)
         self._schema = arrow_schema(table)
         self._writer = pq.ParquetWriter(path, self._schema)
+        self._marks = Marks(path.with_suffix(".marks"), _MARKS[table])
         self._waiting: list[pa.Table] = []
-        self._kept: list[tuple[NDArray, ...]] = []
-        self._rows = 0
-        self._queue: list[tuple[NDArray[np.int64], NDArray[np.uint64]]] = []  # which rows wait
+        self._queue: list[tuple[NDArray[np.int64], NDArray[np.uint64]]] = []  # which jobs wait
+        self._keep: NDArray[np.bool_] = np.array([], dtype=bool)
+
+    def __len__(self) -> int:
+        """Return the number of rows that stay, once that is settled."""
+        return int(self._keep.sum())
 
     def add(self, frame: pd.DataFrame, places: Places) -> None:
         """Take over rows."""
@@ -69,15 +80,14 @@ class Spool:
         key = _hashes(frame[self._key])
         content = _hashes(frame.drop(columns="source"))
         if self.table == JOBS:
-            self._kept.append((places, key, content, frame["end_utc"].notna().to_numpy()))
             waits = ((frame["state"] == "pending") & frame["start_utc"].isna()).to_numpy(bool)
             if waits.any():
-                row = self._rows + np.flatnonzero(waits)
+                row = len(self._marks) + np.flatnonzero(waits)
                 self._queue.append((row, _hashes(frame.loc[waits, _WAITING])))
-            self._rows += len(frame)
+            self._marks.add(places, key, content, frame["end_utc"].notna().to_numpy())
         else:
             span = (utc(frame[name]) for name in ("period_start", "period_end"))
-            self._kept.append((places, key, content, *span))
+            self._marks.add(places, key, content, *span)
 
     def _write(self) -> None:
         if self._waiting:
@@ -89,65 +99,73 @@ class Spool:
         """Finish the file."""
         self._write()
         self._writer.close()
+        self._marks.close()
 
-    def settle(self, reading: Reading) -> Places:
-        """Let each job count once and each aggregate's time once; returns the places that stay.
+    def clear(self) -> None:
+        """Finish the file, if that was not done, and forget what was kept of its rows."""
+        self.close()
+        self._marks.remove()
+
+    def places(self) -> Iterator[Places]:
+        """Yield the places of the rows that stay, in the order of the file."""
+        for at, piece in self._marks.pieces():
+            yield piece["place"][self._keep[at : at + len(piece)]]
+
+    def settle(self, reading: Reading) -> None:
+        """Let each job count once and each aggregate's time once.
 
         The same row twice is merged. Of jobs with the same site, identifier and start that differ,
         one that ended wins over one that had not, and of several the last, in the order of files
         and lines; a row of when a job still waited counts in that of when it had started. An
-        aggregate that overlaps an earlier one of the same site, project, resource
-        and ledger is refused.
+        aggregate that overlaps an earlier one of the same site, project, resource and ledger is
+        refused.
         """
         self.close()
-        if not self._kept:
-            return np.array([], dtype=np.int64)
-        parts = [list(column) for column in zip(*self._kept, strict=True)]
-        self._kept = []
-        columns = []
-        while parts:  # one after the other: both forms of all of them would be twice the memory
-            columns.append(np.concatenate(parts.pop(0)))
-        places = columns[0]
-        keep = np.ones(len(places), dtype=bool)
-        if self.table == JOBS:
-            _settle_jobs(reading, columns, keep)
-            self._settle_queue(reading, places, keep)
-        else:
-            _settle_aggregates(reading, columns, keep)
-        if not keep.all():
-            self._rewrite(keep)
-        return places[keep]
+        self._keep = np.ones(len(self._marks), dtype=bool)
+        settle = _settle_jobs if self.table == JOBS else _settle_aggregates
+        for rows, marks in self._marks.groups():
+            self._keep[rows[settle(reading, marks)]] = False
+        if self._queue:
+            self._settle_queue(reading)
+        if not self._keep.all():
+            self._rewrite(self._keep)
 
-    def _settle_queue(self, reading: Reading, places: Places, keep: NDArray[np.bool_]) -> None:
+    def _settle_queue(self, reading: Reading) -> None:
         """Merge rows that show a job waiting which another row shows placed."""
-        if not self._queue:
-            return
         rows, keys = (np.concatenate(column) for column in zip(*self._queue, strict=True))
         placed = np.zeros(len(rows), dtype=bool)
         for frame in frames(self.path, [*_WAITING, "start_utc"]):
             started = frame.loc[frame["start_utc"].notna(), _WAITING]
             placed |= np.isin(keys, _hashes(started))
-        gone = rows[placed & keep[rows]]
-        keep[gone] = False
-        _merge(reading, places[gone], PLACED)
+        gone = np.zeros(len(self._keep), dtype=bool)
+        gone[rows[placed]] = True
+        gone &= self._keep
+        for at, piece in self._marks.pieces():
+            _merge(reading, piece["place"][gone[at : at + len(piece)]], PLACED)
+        self._keep &= ~gone
 
     def _rewrite(self, keep: NDArray[np.bool_]) -> None:
         """Leave out rows that do not stay."""
         part, at = self.path.with_suffix(".all"), 0
         self.path.rename(part)
-        with pq.ParquetWriter(self.path, self._schema) as writer, pq.ParquetFile(part) as whole:
-            for batch in whole.iter_batches(_GROUP):
-                mine = pa.array(keep[at : at + len(batch)])
-                writer.write_batch(batch.filter(mine))
-                at += len(batch)
+        with pq.ParquetWriter(self.path, self._schema) as writer:
+            for table in _tables(part):
+                writer.write_table(table.filter(pa.array(keep[at : at + len(table)])))
+                at += len(table)
         part.unlink()
 
 
 def frames(path: Path, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
     """Yield a table of parquet in pieces."""
+    for table in _tables(path, columns):
+        yield table.to_pandas()
+
+
+def _tables(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield row groups one by one; batches of them would all be held until the file is closed."""
     with pq.ParquetFile(path) as whole:
-        for batch in whole.iter_batches(_GROUP, columns=columns):
-            yield batch.to_pandas()
+        for number in range(whole.num_row_groups):
+            yield whole.read_row_group(number, columns=columns)
 
 
 def _hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
@@ -159,8 +177,9 @@ def _merge(reading: Reading, places: Places, why: str) -> None:
         reading.merge(path, lines, why)
 
 
-def _settle_jobs(reading: Reading, columns: list[NDArray], keep: NDArray[np.bool_]) -> None:
-    places, key, content, ended = columns
+def _settle_jobs(reading: Reading, marks: NDArray[Any]) -> NDArray[np.int64]:
+    """Return which rows of a group do not stay, having said so."""
+    key, content, ended = marks["key"], marks["content"], marks["ended"]
     order = np.argsort(key, kind="stable")
     twin = key[order[:-1]] == key[order[1:]]
     some = np.zeros(len(order), dtype=bool)
@@ -170,14 +189,15 @@ def _settle_jobs(reading: Reading, columns: list[NDArray], keep: NDArray[np.bool
     rows = rows[np.lexsort((rows, ended[rows], key[rows]))]  # within a key the winner is last
     loses = key[rows[:-1]] == key[rows[1:]]
     loser, winner = rows[:-1][loses], rows[1:][loses]
-    keep[loser] = False
     same = content[loser] == content[winner]
-    _merge(reading, places[loser[same]], SAME)
-    _merge(reading, places[loser[~same]], REPLACED)
+    _merge(reading, marks["place"][loser[same]], SAME)
+    _merge(reading, marks["place"][loser[~same]], REPLACED)
+    return loser
 
 
-def _settle_aggregates(reading: Reading, columns: list[NDArray], keep: NDArray[np.bool_]) -> None:
-    places, key, content, start, end = columns
+def _settle_aggregates(reading: Reading, marks: NDArray[Any]) -> NDArray[np.int64]:
+    """Return which rows of a group do not stay, having said so."""
+    places, key, content, start, end = (marks[name] for name in marks.dtype.names or ())
     order = np.lexsort((start, key))
     a, b = order[:-1], order[1:]
     crowded = np.unique(key[a][(key[a] == key[b]) & (start[b] < end[a])])
@@ -196,7 +216,6 @@ def _settle_aggregates(reading: Reading, columns: list[NDArray], keep: NDArray[n
             else:
                 refused.append(row)
                 with_[int(places[row])] = f"{start[row]} to {end[row]}"
-    keep[np.array(same + refused, dtype=np.int64)] = False
     _merge(reading, places[np.array(same, dtype=np.int64)], SAME)
     for path, lines in reading.whence(places[np.array(refused, dtype=np.int64)]):
         given = [with_[int(place)] for place in reading.places(path, lines)]
@@ -204,3 +223,4 @@ def _settle_aggregates(reading: Reading, columns: list[NDArray], keep: NDArray[n
             path, lines, "period_start", "period overlaps one counted before",
             "periods of a site, project, resource and ledger that do not overlap", given,
         )  # fmt: skip
+    return np.array(same + refused, dtype=np.int64)

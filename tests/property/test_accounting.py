@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -137,18 +138,22 @@ def test_line_numbers(lines, end, block) -> None:
     assert result.done.rows["read"] == sum(line != "" for line in lines)
 
 
-@settings(max_examples=30, deadline=None)
+TOGETHER = st.sampled_from([1, 3, 500_000])  # rows that are looked at together
+
+
+@settings(max_examples=60, deadline=None)
 @given(rows=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["01", "02"]),
                                st.sampled_from(["", "2026-09-05", "2026-09-06"]),
-                               st.sampled_from("12")), min_size=1, max_size=12))  # fmt: skip
-def test_each_job_counts_once(rows) -> None:
+                               st.sampled_from("12")), min_size=1, max_size=12),
+       together=TOGETHER)  # fmt: skip
+def test_each_job_counts_once(rows, together) -> None:
     """Rows of one job and start would count twice, or the wrong one of them win."""
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for job, day, end, gpus in rows:
         if end or not wanted.get((job, day), ("",))[0]:
             wanted[job, day] = (end, gpus)
     text = "".join(f"{job},2026-09-{day},{end},{gpus}\n" for job, day, end, gpus in rows)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, patch("analysis.accounting.marks._ROWS", together):
         result = import_of("tidy", Path(folder), "job_id,start_utc,end_utc,gpus\n" + text)
     jobs = result.jobs
     keys = zip(jobs["job_id"], jobs["start_utc"].dt.strftime("%d"), strict=True)
@@ -162,8 +167,8 @@ SPAN = st.tuples(st.integers(0, 12), st.integers(1, 5), st.sampled_from("ab"), s
 
 
 @settings(max_examples=30, deadline=None)
-@given(spans=st.lists(SPAN, min_size=1, max_size=10))
-def test_each_time_of_an_aggregate_counts_once(spans) -> None:
+@given(spans=st.lists(SPAN, min_size=1, max_size=10), together=TOGETHER)
+def test_each_time_of_an_aggregate_counts_once(spans, together) -> None:
     """Periods that overlap would both count, or one that overlaps nothing be refused."""
     kept: list[tuple[int, int, str, int]] = []
     for start, length, site, quantity in spans:
@@ -176,7 +181,7 @@ def test_each_time_of_an_aggregate_counts_once(spans) -> None:
         for a, n, s, q in spans
     )
     head = "period_start,period_end,site,resource,ledger,quantity\n"
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, patch("analysis.accounting.marks._ROWS", together):
         found = import_of("tidy", Path(folder), head + text).aggregates
     first = pd.Timestamp(begin, tz=UTC)
     days = [(found[name] - first).dt.days for name in ("period_start", "period_end")]
