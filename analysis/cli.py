@@ -46,7 +46,7 @@ VERBS = {
     "init": "write the folder of a new federation (NAME), also from data= of an import",
 }
 KEEPING = ("run", "calibrate", "project", "compare")  # go on from what was finished
-PLAYING = ("run", "calibrate", "project", "compare", "export")  # clusters of serving
+PLAYING = (*KEEPING, "export")  # clusters of serving
 USAGE = (
     "usage: aiaas VERB [key=value …] [-m]\n\n"
     + "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())

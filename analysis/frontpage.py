@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.frames import AVERAGED, headline_period
 from analysis.pages import with_tables
-from analysis.report import markdown_table
+from analysis.report import markdown_table, modelled
 from analysis.wording import interval
 
 PAGE, HOME = Path("README.md"), Path("docs") / "projection"
@@ -32,11 +32,10 @@ def table(summary: pd.DataFrame) -> str:
     """
     period = headline_period(summary)
     rows = summary[(summary["period"] == period) & (summary["ledger"] == "reported")]
+    rows = modelled(rows)
     names = [AVERAGED, *(n for n in dict.fromkeys(rows["hypothesis"]) if n != AVERAGED)]
     lines = []
     for (unit, site), mine in rows.groupby(["unit", "site"], sort=False):
-        if not (mine["p95"] > 0.0).any():
-            continue
         found = mine.set_index("hypothesis")
         cells = {
             name: interval(*(float(found.loc[name, q]) for q in ("p50", "p05", "p95")))

@@ -116,7 +116,7 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
     posterior = read_posterior(federations.packaged()[federation] / "posterior")
     return {
         "federation": federation, "scenario": scenario, "question": asked["question"],
-        "period": period_word(str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1])),
+        "period": year_word(str(pd.read_csv(run / WORLDS.file)["period"].iloc[-1])),
         "uncertain": asked.get("uncertain") or {},
         "idleness": idle_sentences(posterior, readings),
         "config_hash": manifest["config_hash"], "seed": manifest["seed"],
@@ -126,10 +126,10 @@ def _facts(run: Path, federation: str, scenario: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def period_word(period: str) -> str:
+def year_word(period: str) -> str:
     """Name a period that is a project year.
 
-    >>> period_word("M25-M36"), period_word("M7-M12")
+    >>> year_word("M25-M36"), year_word("M7-M12")
     ('year 3 (M25-M36)', 'M7-M12')
     """
     first, last = span(period)

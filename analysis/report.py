@@ -124,7 +124,7 @@ def _rows(summary: pd.DataFrame, period: str, everywhere: bool) -> pd.DataFrame:
     return rows
 
 
-def _modelled(rows: pd.DataFrame) -> pd.DataFrame:
+def modelled(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out resources of which a site has nothing under any hypothesis."""
     return rows[rows.groupby(["site", "resource"])["p95"].transform("max") > 0.0]
 
@@ -157,7 +157,7 @@ def _head(summary: pd.DataFrame, period: str, title: str) -> str:
 
 def _answer(summary: pd.DataFrame, compared: pd.DataFrame, period: str) -> str:
     """Give the totals, and how they compare with each named comparator."""
-    rows = _modelled(_rows(summary, period, everywhere=True))
+    rows = modelled(_rows(summary, period, everywhere=True))
     names = hypotheses_of(summary)
     table = _wide(rows, ["resource", "unit"], names)
     table.insert(0, "resource", [
@@ -240,7 +240,7 @@ def _exhausted_cell(row: Mapping[str, object]) -> str:
 
 def _sites(summary: pd.DataFrame, period: str) -> str:
     """Give each site's share."""
-    rows = _modelled(_rows(summary, period, everywhere=False))
+    rows = modelled(_rows(summary, period, everywhere=False))
     if not len(rows):
         return ""
     table = _wide(rows, ["site", "resource", "unit"], hypotheses_of(summary))

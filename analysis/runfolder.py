@@ -43,6 +43,10 @@ class RunFolder:
         self.manifest |= {"status": status, "wall_time_s": wall_s, **more}
         write_json(self.manifest, self.path / "manifest.json")
 
+    def stop(self, error: BaseException, **more: Any) -> None:
+        """Write the manifest of a run that an exception ended."""
+        self.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", **more)
+
 
 def open_run_folder(
     verb: str, config: Mapping[str, Any], inputs: Mapping[str, Path], seed: int | None

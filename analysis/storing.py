@@ -36,6 +36,20 @@ def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g"
     write_atomically(path, lambda p: safe.to_csv(p, index=False, float_format=float_format))
 
 
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read what `write_csv` wrote; texts are again what they were before they were `inert`."""
+    frame = pd.read_csv(path).rename(columns=_as_it_was)
+    for name, kind in frame.dtypes.items():
+        if not pd.api.types.is_numeric_dtype(kind):
+            frame[name] = [_as_it_was(cell) for cell in frame[name]]
+    return frame
+
+
+def _as_it_was(cell: Any) -> Any:
+    inside = cell[1:] if isinstance(cell, str) and cell[:1] == "'" else ""
+    return inside if inside and inert(inside) == cell else cell
+
+
 def writable(text: str) -> str:
     r"""Return a text that UTF-8 can hold: what it cannot, such as half a surrogate pair, is a ?.
 

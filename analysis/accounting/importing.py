@@ -207,20 +207,20 @@ def _used(spools: Mapping[str, Spool], *others: Places) -> tuple[int, list[np.nd
 
     Places mostly come in order; all of them are only held in memory where they do not.
     """
-    found, last, used = [np.zeros(len(o), dtype=bool) for o in others], -1, 0
-    parts = (part for spool in spools.values() for part in spool.places() if len(part))
-    for part in parts:
-        if part[0] < last or (part[1:] < part[:-1]).any():
-            used = len(_unique([part for spool in spools.values() for part in spool.places()]))
-            break
+    found, last, used, ordered = [np.zeros(len(o), dtype=bool) for o in others], -1, 0, True
+
+    def parts() -> Iterator[Places]:
+        return (part for spool in spools.values() for part in spool.places() if len(part))
+
+    for part in parts():
+        ordered = ordered and part[0] >= last and bool((part[1:] >= part[:-1]).all())
         used += int((part[1:] > part[:-1]).sum()) + int(part[0] > last)
         last = int(part[-1])
-    for spool in spools.values():
-        for part in spool.places():
-            for other, mine in zip(others, found, strict=True):
-                at = np.minimum(np.searchsorted(other, part), max(len(other) - 1, 0))
-                mine[at[other[at] == part] if len(other) else []] = True
-    return used, found
+        for other, mine in zip(others, found, strict=True):
+            if len(other):
+                at = np.minimum(np.searchsorted(other, part), len(other) - 1)
+                mine[at[other[at] == part]] = True
+    return used if ordered else len(_unique(list(parts()))), found
 
 
 def _unique(parts: Sequence[Places]) -> Places:

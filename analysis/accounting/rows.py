@@ -82,6 +82,12 @@ class Rows:
         found = self.columns.get(name)
         return pa.array([""] * len(self), pa.string()) if found is None else found
 
+    def instead(self, name: str, texts: pa.Array) -> Rows:
+        """Return the same rows with other texts in a column; both refuse and keep together."""
+        other = Rows(self.reading, self.path, self.line, {name: texts})
+        other.keep = self.keep
+        return other
+
     def is_in(self, name: str, *words: str) -> Mask:
         """Return in which rows a column is one of some words."""
         found = pc.is_in(self.text(name), value_set=pa.array(words, pa.string()))
@@ -164,9 +170,11 @@ def _some(values: Any, keep: Mask | None) -> Any:
     return values.filter(pa.array(keep)) if isinstance(values, pa.Array) else values[keep]
 
 
-def words(texts: pa.Array, otherwise: NDArray) -> pa.Array:
+def words(texts: pa.Array, otherwise: pa.Array | NDArray) -> pa.Array:
     """Return texts, with what is in `otherwise` where they are empty."""
-    default = pa.array(np.broadcast_to(otherwise, (len(texts),)).tolist(), pa.string())
+    default = otherwise
+    if not isinstance(default, pa.Array):
+        default = pa.array(np.broadcast_to(otherwise, (len(texts),)).tolist(), pa.string())
     return pc.if_else(pc.equal(texts, ""), default, texts)
 
 

@@ -17,17 +17,19 @@ import yaml
 
 from sim.errors import DataError
 
+Kind = type | tuple[str, ...]
 MOST_BYTES = 10_000_000  # of a table; assumed: a longer one is another file
 
 
 def user_table(
-    path: str | Path, columns: Mapping[str, type], defaults: Mapping[str, Any] | None = None
+    path: str | Path, columns: Mapping[str, Kind], defaults: Mapping[str, Any] | None = None
 ) -> dict[str, dict[str, Any]]:
     """Read a table of the user.
 
     Args:
         path: A file that ends with .yaml, .yml or .csv.
-        columns: Type of each column, `str` or `float`; numbers are finite and not negative.
+        columns: Type of each column, `str` or `float`, or the words that may stand in it; numbers
+            are finite and not negative.
         defaults: Values of columns that may be left out, in a row or altogether.
 
     Returns:
@@ -53,7 +55,7 @@ def user_table(
             raise DataError("missing value", f"{where}, column {missing[0]}", "a value")
         given = {k: v for k, v in values.items() if v not in (None, "")}
         found[name] = {
-            c: _typed(given[c], kind, f"{where}, column {c}") if c in given else defaults[c]
+            c: _typed(given[c], kind, c, where) if c in given else defaults[c]
             for c, kind in columns.items()
         }
     return found
@@ -102,7 +104,12 @@ def _of_yaml(path: Path, text: str) -> list[tuple[str, str, dict[Any, Any]]]:
     return [(str(name), f"{path}, name {name}", values) for name, values in data.items()]
 
 
-def _typed(value: Any, kind: type, where: str) -> Any:
+def _typed(value: Any, kind: Kind, column: str, where: str) -> Any:
+    if isinstance(kind, tuple):
+        if value not in kind:
+            raise DataError(f"unknown {column}", where, " or ".join(kind), str(value)[:80], kind)
+        return value
+    where = f"{where}, column {column}"
     if kind is str:
         if isinstance(value, date):
             return value.isoformat()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.units import SECONDS_PER_H
+from sim.units import US_PER_H
 
 RULE = (
     "TB-months are 10**12 bytes for a calendar month of UTC; what a period holds is taken to be "
     "spread evenly over it"
 )
-_US = np.timedelta64(1, "us")
+_HOUR = np.timedelta64(US_PER_H, "us")
 
 
 def tb_months(
@@ -28,7 +28,7 @@ def tb_months(
     >>> tb_months(np.array([2.0 * 30 * 24]), *september).tolist()
     [2.0]
     """
-    hours = (end - start) / _US / (1e6 * SECONDS_PER_H)
+    hours = (end - start) / _HOUR
     with np.errstate(divide="ignore", invalid="ignore"):
         whole = (end.astype("M8[M]") - start.astype("M8[M]")).astype(np.int64)
         months = whole + (_share(end) - _share(start))

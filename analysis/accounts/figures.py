@@ -15,7 +15,7 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.accounting.tables import JOBS
-from analysis.accounts.totals import Total
+from analysis.accounts.totals import AGREE, Total
 from analysis.hypotheses import figures
 from analysis.observations import ALL, BY_HYPOTHESIS, COLUMNS, NOTHING
 from analysis.wording import thousands
@@ -23,8 +23,6 @@ from sim.entities import Federation
 from sim.timeline import months_of
 
 NEAR = 1e-6  # share (of at least 1) by which two figures of the same may differ; assumed: rounding
-
-AGREE = "and the two agree"
 
 
 def decided(

@@ -20,6 +20,7 @@ from sim.timeline import ProjectCalendar, months_of
 from sim.units import RESOURCES, UNIT_OF
 
 OUTSIDE = "outside the calendar"
+AGREE = "and the two agree"
 _KEYS = ["site", "resource", "ledger"]
 
 
@@ -48,6 +49,11 @@ class Total:
     unit: str
     left_out: str = ""
     remark: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is left out because an equal figure is fitted."""
+        return self.left_out.endswith(AGREE)
 
 
 def totals(accounts: Accounts, calendar: ProjectCalendar, sites: Mapping[str, str]) -> list[Total]:

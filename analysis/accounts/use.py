@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.accounting.tables import JOBS
-from analysis.accounts.figures import AGREE, as_rows, decided
+from analysis.accounts.figures import as_rows, decided
 from analysis.accounts.opening import Accounts, open_accounts, site_names
 from analysis.accounts.records import Told, covered_months, records_of
 from analysis.accounts.rules import Rules
@@ -57,12 +57,12 @@ class Use:
     def says(self) -> list[str]:
         """Return it in lines for the terminal."""
         fitted = [t for t in self.totals if not t.left_out]
-        known = [t for t in self.totals if t.left_out.endswith(AGREE)]
+        known = [t for t in self.totals if t.agrees]
         lines = [*self.notes, f"totals: {len(fitted)} fitted of {len(self.totals)} in the data"]
         if known:
             lines[-1] += f"; {len(known)} are figures of the federation already, and agree"
         for total in self.totals:
-            if total.left_out and total not in known:
+            if total.left_out and not total.agrees:
                 what = f"{total.site} {total.resource} {total.ledger} {total.period}"
                 amount = f"{thousands(total.quantity, 6)} {total.unit} of {total.origin}"
                 lines.append(f"left out: {what}, {amount}: {total.left_out}")
@@ -127,7 +127,7 @@ def use(
     if told is not None:
         more = rows_of(told.deployments, window, SOURCE, rules.shortest_min)
         rows = pd.concat([rows, more], ignore_index=True)
-    if not len(rows) and not any(t.left_out.endswith(AGREE) for t in found):
+    if not len(rows) and not any(t.agrees for t in found):
         raise DataError("nothing in it that could be fitted", str(folder), *_why(found, notes))
     said = [f"data: {folder.name}, jobs of {accounts.covered()}" if accounts.rows[JOBS]
             else f"data: {folder.name}, no jobs", *_renamed(names), *notes]  # fmt: skip

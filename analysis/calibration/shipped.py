@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.calibration.calibrate import Calibrated
 from analysis.calibration.emulator import Emulator
 from analysis.federations import read_yaml
-from analysis.storing import write_atomically, write_csv, write_json, write_parquet
+from analysis.storing import read_csv, write_atomically, write_csv, write_json, write_parquet
 from sim.errors import DataError
 
 
@@ -65,21 +65,16 @@ def read_posterior(folder: Path) -> Posterior:
     try:
         return Posterior(
             pd.read_parquet(folder / "draws.parquet"),
-            pd.read_csv(folder / "parameters.csv"),
-            pd.read_csv(folder / "laws.csv"),
-            pd.read_csv(folder / "evidence.csv"),
-            pd.read_csv(folder / "idle.csv"),
-            _signed(pd.read_csv(folder / "directions.csv")),
+            read_csv(folder / "parameters.csv"),
+            read_csv(folder / "laws.csv"),
+            read_csv(folder / "evidence.csv"),
+            read_csv(folder / "idle.csv"),
+            read_csv(folder / "directions.csv"),
             read_yaml(folder / "made_from.json"),
             folder,
         )
     except (OSError, ValueError) as error:
         raise DataError("cannot be read", str(folder), "a posterior", str(error)) from None
-
-
-def _signed(directions: pd.DataFrame) -> pd.DataFrame:
-    """Take back the apostrophe that keeps +0.94 from being a formula (`storing.inert`)."""
-    return directions.assign(parameters=directions["parameters"].str.removeprefix("'"))
 
 
 def differences(posterior: Posterior, now: dict[str, str]) -> list[str]:
@@ -113,7 +108,7 @@ def read_emulators(posterior: Posterior) -> tuple[pd.DataFrame, dict[str, Emulat
     """
     where = posterior.folder
     try:
-        judged = pd.read_csv(where / "emulator.csv")
+        judged = read_csv(where / "emulator.csv")
         emulators = {}
         for law in judged["law"].unique():
             with np.load(where / f"emulator-{law}.npz") as arrays:

@@ -77,7 +77,7 @@ def words_of(figure: str) -> str:
     ('duration p50, from 30 min', 'starts at night')
     """
     shortest = shortest_min(figure)
-    name = (_SHORTEST.sub("", figure) if shortest else figure).removeprefix(PREFIX)
+    name = _SHORTEST.sub("", figure).removeprefix(PREFIX)
     return name.replace("_", " ") + (f", from {shortest} min" if shortest else "")
 
 

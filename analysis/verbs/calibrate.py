@@ -119,12 +119,10 @@ def execute(job: Job) -> Path:
         else:
             accept = setup.options["surprises"] == "accept"
             found, told = update(Later(work, job.before, job.posterior, accept))
-    except KeyboardInterrupt:
-        folder.finish("interrupted")
-        say(f"finished runs of the design are kept in {kept}")
-        raise
-    except Exception:
-        folder.finish("failed")
+    except BaseException as error:
+        folder.stop(error)
+        if isinstance(error, KeyboardInterrupt):
+            say(f"finished runs of the design are kept in {kept}")
         raise
     write_posterior(found, folder.path / "posterior")
     if told is not None:

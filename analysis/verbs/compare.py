@@ -178,7 +178,7 @@ def execute(job: Job) -> Path:
             since = begins(of.variants, of.baseline, calendar)
             draw_all(tables, folder.path / "figures", scenario.axis, since)
     except BaseException as error:
-        folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        folder.stop(error)
         raise
     precise = said_of_precision(tables)
     folder.finish(

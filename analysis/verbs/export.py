@@ -82,8 +82,7 @@ def execute(job: Job) -> Path:
             said = _write(result, setup.options, folder.path)
             advance(1)
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        folder.finish("interrupted" if stopped else "failed")
+        folder.stop(error)
         raise
     folder.finish("finished", carries=LEFT_OUT, **said)
     say(f"aiaas: exported are {LEFT_OUT}")

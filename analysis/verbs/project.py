@@ -95,7 +95,7 @@ def execute(job: Job) -> Path:
             certainty(setup.case, job.posterior, job.draws, told, moved, setup.seed),
         )
     except BaseException as error:
-        folder.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        folder.stop(error)
         raise
     told = told_of(setup, folder.path)
     if setup.case.data is not None:

@@ -119,10 +119,7 @@ def execute(job: Job) -> Path:
     except BaseException as error:
         write_atomically(kept_file, lambda path: joblib.dump(kept, path))
         _write(folder.path, kept)
-        folder.finish(
-            "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
-            replicates_finished=len(kept),
-        )
+        folder.stop(error, replicates_finished=len(kept))
         raise
     _write(folder.path, kept)
     kept_file.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from analysis.accounting.options import Option, checked
 from analysis.accounting.reading import Chunk, Reading
 from analysis.accounting.tables import JOBS, SCHEMAS, frame_of
 from analysis.accounting.user_tables import user_table
-from analysis.storing import write_csv
+from analysis.storing import read_csv, write_csv
 from analysis.wording import escaped
 from analysis.workbook import write_tables
 from sim.errors import ConfigError, DataError, EngineError
@@ -213,6 +213,14 @@ def test_no_text_becomes_a_formula(tmp_path) -> None:
     assert table.columns[0] == "=name"
     sheet = openpyxl.load_workbook(tmp_path / "tables.xlsx")["t"]
     assert {cell.data_type for row in sheet.iter_rows(max_col=1) for cell in row} == {"s"}
+
+
+def test_texts_come_back_as_they_were(tmp_path) -> None:
+    """A sign before a name would be read back as an apostrophe and a sign."""
+    texts = ["=cmd()", "+0.9 rate", "'quoted'", "'=", "-", "-1.5", "plain", "'"]
+    table = pd.DataFrame({"=name": texts, "value": [-1.5] * 8, "none": [np.nan] * 8})
+    write_csv(table, tmp_path / "a.csv")
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "a.csv"), table, check_dtype=False)
 
 
 def test_markup_is_only_shown() -> None:

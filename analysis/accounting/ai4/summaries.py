@@ -16,11 +16,12 @@ import pandas as pd
 
 from analysis.accounting.ai4.jobs import cores
 from analysis.accounting.ai4.snapshots import QUANTITIES, Refused, Sighting, Snapshot, sighting
+from sim.units import US_PER_H
 
 COUNTED = ("queued", "running")
 TIMESERIES = ("date", *QUANTITIES, *COUNTED)
 USERS = ("owner", *QUANTITIES)
-_DAY_US = 86_400_000_000
+_DAY_US = 24 * US_PER_H
 
 
 class Summary(NamedTuple):

@@ -7,14 +7,12 @@ job's length is wrong by at most 1 µs (2.8e-10 h).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pandas as pd
 
 from analysis.accounting.tables import JOBS, frame_of
 from sim.engine.logs import Ended
-from sim.ledger import integrate
+from sim.ledger import column, integrate
 from sim.runner import RunResult
 from sim.units import UNIT_OF, US_PER_H
 
@@ -28,8 +26,7 @@ WITHDRAWN = "cancelled"
 
 def begin_of(result: RunResult) -> pd.Timestamp:
     """Return midnight UTC of the first day of the project."""
-    start = result.spec.federation.calendar.start
-    return pd.Timestamp(datetime(start.year, start.month, start.day, tzinfo=UTC))
+    return pd.Timestamp(result.spec.federation.calendar.start_utc)
 
 
 def horizon_of(result: RunResult) -> pd.Timestamp:
@@ -85,13 +82,11 @@ def ledger_of(result: RunResult) -> pd.DataFrame:
     names = sorted({u.name for u in result.plan.users})
     at = {name: number for number, name in enumerate(names)}
     user = np.array([at[result.plan.users[d.user].name] for d in log], dtype=np.int64)
-    start = np.array([d.started_h for d in log], dtype=np.float64)
-    end = np.array([d.released_h for d in log], dtype=np.float64)
+    start, end = column(log, "started_h"), column(log, "released_h")
     months = [f"{calendar.first_day(m + 1):%Y-%m}" for m in range(calendar.months)]
     parts = []
-    for resource, held in (("gpu", [d.gpus for d in log]), ("cpu", [d.cores for d in log])):
-        amounts = np.array(held, dtype=np.float64)
-        hours = integrate(start, end, amounts, calendar.month_edges_h, user, len(names))
+    for resource, name in (("gpu", "gpus"), ("cpu", "cores")):
+        hours = integrate(start, end, column(log, name), calendar.month_edges_h, user, len(names))
         who, when = np.nonzero(hours)
         parts.append(pd.DataFrame({
             "month": [months[m] for m in when], "user": [names[u] for u in who],

@@ -121,8 +121,8 @@ def _jobs(rows: Rows) -> Chunk:
     stated = rows.reading.options["site"]
     return rows.chunk(
         JOBS, job_id=rows.text("VMUUID"), site=stated or _said(rows, "SiteName"),
-        user=words(_said(rows, "GlobalUserName"), np.array(_said(rows, "LocalUserId"))),
-        project=words(_said(rows, "FQAN"), np.array(_said(rows, "LocalGroupId"))),
+        user=words(_said(rows, "GlobalUserName"), _said(rows, "LocalUserId")),
+        project=words(_said(rows, "FQAN"), _said(rows, "LocalGroupId")),
         kind="cpu", start_utc=start, end_utc=end, state=state,
         cpus=rows.numbers("CpuCount", 0.0, MOST_CPUS),
         mem_gb=_numbers(rows, "Memory", np.inf) * GB_PER_MIB,
@@ -160,9 +160,7 @@ def _span(rows: Rows, state: NDArray) -> tuple[NDArray, NDArray]:
 
 def _numbers(rows: Rows, name: str, most: float, least: float = 0.0) -> NDArray[np.float64]:
     """Read numbers that may be missing, in one of the ways of this format."""
-    texts = pc.if_else(pa.array(rows.is_in(name, *_ABSENT)), "", rows.text(name))
-    plain = Rows(rows.reading, rows.path, rows.line, {name: texts})
-    plain.keep = rows.keep
+    plain = rows.instead(name, _said(rows, name))
     return plain.numbers(name, least, most, missing=np.nan)
 
 

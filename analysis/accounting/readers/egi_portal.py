@@ -45,8 +45,7 @@ ABOUT = ("benchmark", "ce", "country", "federation", "infrastructure", "ngi", "t
 LAYOUT = Layout(",", KEYS[:2], (*KEYS[2:], *ABOUT))
 SHAPE = "JSON {results: [{series: [{columns: [time, ...], values: [[...], ...]}]}]}"
 _SERIES = "results.item.series.item"
-_COLUMNS = re.compile(rb'"columns"\s{0,9}:')
-_PARTIAL = re.compile(rb'"partial"\s{0,9}:\s{0,9}true')
+_SIGNS = re.compile(rb'"(columns)"\s{0,9}:|"partial"\s{0,9}:\s{0,9}true')
 _EPOCH = r"^[0-9]{9,10}(?:[0-9]{3}|[0-9]{6}|[0-9]{9})?$"  # s, ms, µs or ns since 1970
 
 
@@ -90,14 +89,14 @@ def _from_json(reading: Reading, path: Path) -> Iterator[Rows]:
     columns = next(names, None)
     if not isinstance(columns, list):
         raise DataError("no columns", str(path), SHAPE)
-    several = len(list(json_walk.found(path, _COLUMNS))) > 1
-    if several and any(others != columns for others in names):
+    signs = [match[1] for match in json_walk.found(path, _SIGNS)]  # columns, or None: partial
+    if len(signs) - signs.count(None) > 1 and any(others != columns for others in names):
         raise DataError("series of different columns", str(path), "the same in all series")
     for name in LAYOUT.required:
         if columns.count(name) != 1:
             given = ", ".join(map(str, columns))[:SHOWN]
             raise DataError(f"no column {name!r}", f"{path}, field columns", SHAPE, given)
-    for _ in json_walk.found(path, _PARTIAL):
+    if None in signs:
         expected = "all of it, or files of shorter periods"
         raise DataError("a part of the data only", f"{path}, field partial", expected)
     values = json_walk.values(path, f"{_SERIES}.values.item", SHAPE)

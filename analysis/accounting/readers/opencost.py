@@ -102,11 +102,8 @@ def _aggregates(rows: Rows, windows: list[pd.DataFrame]) -> Iterator[Chunk]:
 
 def _times(rows: Rows, name: str) -> NDArray[np.datetime64]:
     """Return when a row's window begins or ends; what ran in it may be shorter."""
-    own, window = rows.text(name), rows.text(f"window_{name}")
-    told = words(window, np.array(own.to_pylist(), dtype=object))
-    column = Rows(rows.reading, rows.path, rows.line, {name: told})
-    column.keep = rows.keep
-    return column.times(name, "UTC", missing=())
+    told = words(rows.text(f"window_{name}"), rows.text(name))
+    return rows.instead(name, told).times(name, "UTC", missing=())
 
 
 def _provisioned(reading: Reading, path: Path, whole: pd.DataFrame) -> Iterator[Chunk]:

@@ -78,12 +78,8 @@ def read(reading: Reading) -> Iterator[Chunk]:
 
 
 def _flavors(table: str | None) -> dict[str, dict[str, Any]]:
-    columns = {"gpus": float, "gpu_model": str, "kind": str}
-    flavors = user_table(table, columns, {"gpu_model": "", "kind": "train"}) if table else {}
-    for name, row in flavors.items():
-        if row["kind"] not in KINDS[:2]:
-            raise DataError("unknown kind", f"{table}, name {name}", "train or infer", row["kind"])
-    return flavors
+    columns = {"gpus": float, "gpu_model": str, "kind": KINDS[:2]}
+    return user_table(table, columns, {"gpu_model": "", "kind": "train"}) if table else {}
 
 
 def _place(path: Path) -> str:

@@ -73,10 +73,7 @@ def read(reading: Reading) -> Iterator[Chunk]:
     """Yield the jobs of all files."""
     zone, table = reading.options["time_zone"], reading.options["map"]
     reading.note(f"Times are local to {zone} (time_zone)")
-    kinds = {} if table is None else user_table(table, {"kind": str})
-    for name, row in kinds.items():
-        if row["kind"] not in KINDS[:2]:
-            raise DataError("unknown kind", f"{table}, name {name}", "train or infer", row["kind"])
+    kinds = {} if table is None else user_table(table, {"kind": KINDS[:2]})
     for path in reading.files:
         for rows in split(reading, path, LAYOUT):
             yield _jobs(rows, zone, {name: row["kind"] for name, row in kinds.items()}, path)
